@@ -1,0 +1,122 @@
+package callsign
+
+import (
+	"encoding/hex"
+	"fmt"
+	"time"
+)
+
+// BranchKey is what the relay knows a call set-up by: the 16 bytes of HMAC in the branch of our Via.
+type BranchKey [16]byte
+
+// CallID is our own key of a call's timeline: 6 bytes of milliseconds since 1970, then 10 of its BranchKey, so that
+// keys sort by time. As text it is 32 hexadecimal digits.
+type CallID [16]byte
+
+// NewCallID makes the key of the set-up whose INVITE came at t.
+func NewCallID(t time.Time, b BranchKey) (id CallID) {
+	ms := uint64(t.UnixMilli())
+	for i := range 6 {
+		id[i] = byte(ms >> (40 - 8*i))
+	}
+	copy(id[6:], b[:10])
+	return id
+}
+
+func (id CallID) String() string { return hex.EncodeToString(id[:]) }
+
+// MarshalText gives the 32 hexadecimal digits.
+func (id CallID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+
+// UnmarshalText reads what MarshalText gives.
+func (id *CallID) UnmarshalText(b []byte) error {
+	if n, err := hex.Decode(id[:], b[:min(len(b), 32)]); err != nil || n != 16 || len(b) != 32 {
+		return fmt.Errorf("call id %q is not 32 hexadecimal digits", b)
+	}
+	return nil
+}
+
+// Call is one set-up as ims read it.
+type Call struct {
+	ID             CallID
+	Caller, Callee MSISDN
+	// SIPCallID is the Call-ID header's value. Once tells forks, spirals and retransmissions of one call: icid-value,
+	// else Session-ID, else Call-ID and From tag.
+	SIPCallID, Once string
+	Access          string // P-Access-Network-Info's access type, "" if unknown
+	Exempt          string // why the call must not be acted on, "" if it may
+	At              time.Time
+}
+
+// Delivery is one text on its way to one caller. It says what to show; how it is coded and cut is gsmbridge's.
+type Delivery struct {
+	Call    Call
+	Profile Profile
+	Text    string
+}
+
+// Outcome is how a delivery's submission ended; receipts come later, as events.
+type Outcome struct {
+	State                            OutcomeState
+	Channel, Link, MessageID, Reason string
+}
+
+// OutcomeState is how far a delivery came.
+type OutcomeState string
+
+// The states of an Outcome.
+const (
+	Accepted  OutcomeState = "accepted"  // the SMSC took it
+	Failed    OutcomeState = "failed"    // no link took it; Reason says why
+	Ambiguous OutcomeState = "ambiguous" // written, no answer in time: it may be shown, and is never sent again
+	Dropped   OutcomeState = "dropped"   // the call was over before it was written
+)
+
+// Event is one line of a call's timeline. It carries the whole Call, so that lines may be kept in any order.
+type Event struct {
+	Call   Call
+	Tenant string
+	At     time.Time
+	Kind   EventKind
+	// Reason says why; Link, MessageID and Text are set where the kind has them. Wire is the message itself, if kept.
+	Reason, Link, MessageID, Text string
+	Wire                          []byte
+}
+
+// EventKind names a line of a timeline.
+type EventKind string
+
+// The kinds of Event, in the order in which a good call has them.
+const (
+	EventInvite    EventKind = "invite"
+	EventRinging   EventKind = "ringing"
+	EventDecided   EventKind = "decided"   // will show Text at its time
+	EventSkipped   EventKind = "skipped"   // will show nothing, Reason says why
+	EventSubmitted EventKind = "submitted" // Text went out on Link
+	EventAccepted  EventKind = "accepted"  // the SMSC gave it MessageID
+	EventFailed    EventKind = "failed"    // it could not be sent, or the SMSC refused it
+	EventReceipt   EventKind = "receipt"   // the SMSC said what became of MessageID: Reason is its stat
+	EventAnswered  EventKind = "answered"
+	EventEnded     EventKind = "ended" // cancelled, or a final failure: Reason has which
+)
+
+// Timeline is a call with its events in order of time.
+type Timeline struct {
+	Call   Call
+	Events []Event
+}
+
+// CallFilter selects calls of a tenant; zero fields don't narrow. Page.After is a CallID as text: newest first.
+type CallFilter struct {
+	Caller, Callee MSISDN
+	Since          time.Time
+	Page           Page
+}
+
+// MO is a message that a handset sent to us.
+type MO struct {
+	From MSISDN
+	To   string
+	Text string
+	Link string
+}

@@ -1,0 +1,11 @@
+package callsign
+
+import "errors"
+
+// The errors that every engine returns and every boundary maps.
+var (
+	ErrNotFound = errors.New("not found")
+	ErrConflict = errors.New("belongs to somebody else or was changed meanwhile")
+	// ErrUnavailable says that the store can't answer now; the same call may succeed later.
+	ErrUnavailable = errors.New("store is not available")
+)
