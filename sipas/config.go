@@ -1,0 +1,130 @@
+package sipas
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/callsign-as/callsign"
+	"github.com/callsign-as/callsign/sipas/ims"
+)
+
+// Config is the section show of the configuration.
+type Config struct {
+	At               string         `yaml:"at" doc:"when a text is sent: ringing (180, or 183 where no 180 comes), invite, or answer"`
+	Until            string         `yaml:"until" doc:"after what nothing is sent any more: answer, or window (then an answered call may still get its text)"`
+	Window           time.Duration  `yaml:"window" doc:"how long after its release a text may still be sent; 1s to 5m"`
+	No180After       time.Duration  `yaml:"no_180_after" doc:"some networks send 183 and never 180: after so long the call counts as ringing; 1s to 1m"`
+	Repeat           string         `yaml:"repeat" doc:"always; once (per caller, until the text changes); or a period such as 24h in which a caller gets the same callee's text once"`
+	CallerRanges     []string       `yaml:"caller_ranges" doc:"callers who may be sent texts: prefixes like +8613, ranges like +8613800000000-+8613899999999, or any; empty: nobody is sent anything"`
+	CallerIdentity   ims.CallerFrom `yaml:"caller_identity" doc:"asserted: the caller's number is P-Asserted-Identity's only; from: From's where there is none, only behind a trunk that checks it"`
+	PerCallerPerHour int            `yaml:"per_caller_per_hour" doc:"texts that one caller gets in an hour at the most; 0: no limit"`
+	PerSecond        int            `yaml:"per_second" doc:"texts that this node sends in a second at the most; 0: no limit"`
+}
+
+// DefaultConfig sends nothing: caller_ranges is empty.
+func DefaultConfig() Config {
+	return Config{
+		At: "ringing", Until: "answer", Window: 30 * time.Second, No180After: 6 * time.Second, Repeat: "always",
+		CallerIdentity: ims.Asserted, PerCallerPerHour: 20, PerSecond: 200,
+	}
+}
+
+// Validate reports the first value that makes no sense.
+func (c *Config) Validate() error {
+	oneOf := func(key, value string, allowed ...string) error {
+		for _, a := range allowed {
+			if value == a {
+				return nil
+			}
+		}
+		return fmt.Errorf("show.%s is %q: use %s", key, value, strings.Join(allowed, " or "))
+	}
+	within := func(key string, d, low, high time.Duration) error {
+		if d < low || d > high {
+			return fmt.Errorf("show.%s is %v: use %v to %v", key, d, low, high)
+		}
+		return nil
+	}
+	_, rangesErr := NewOperator(*c)
+	_, repeatErr := c.RepeatPeriod()
+	err := errors.Join(
+		oneOf("at", c.At, "ringing", "invite", "answer"),
+		oneOf("until", c.Until, "answer", "window"),
+		oneOf("caller_identity", string(c.CallerIdentity), string(ims.Asserted), string(ims.From)),
+		within("window", c.Window, time.Second, 5*time.Minute),
+		within("no_180_after", c.No180After, time.Second, time.Minute),
+		rangesErr, repeatErr,
+	)
+	switch {
+	case err != nil:
+		return err
+	case c.At == "answer" && c.Until == "answer":
+		return errors.New("show.at is answer, but show.until is answer too, so nothing would ever be sent: set show.until to window")
+	case c.PerCallerPerHour < 0 || c.PerSecond < 0:
+		return errors.New("show.per_caller_per_hour and show.per_second can't be negative: use 0 for no limit")
+	}
+	return nil
+}
+
+// The values of RepeatPeriod that are not periods.
+const (
+	RepeatAlways = time.Duration(0)
+	RepeatOnce   = time.Duration(-1)
+)
+
+// RepeatPeriod is Repeat as a duration, RepeatAlways or RepeatOnce.
+func (c *Config) RepeatPeriod() (time.Duration, error) {
+	switch c.Repeat {
+	case "always":
+		return RepeatAlways, nil
+	case "once":
+		return RepeatOnce, nil
+	}
+	d, err := time.ParseDuration(c.Repeat)
+	if err != nil || d < time.Minute {
+		return 0, fmt.Errorf("show.repeat is %q: use always, once, or a period of at least 1m such as 24h", c.Repeat)
+	}
+	return d, nil
+}
+
+// Operator is the operator's own policy, compiled.
+type Operator struct{ ranges []callerRange }
+
+type callerRange struct {
+	prefix    string // in E.164 form; "" if it is low to high
+	low, high callsign.MSISDN
+}
+
+// NewOperator compiles what Decide asks of a Config.
+func NewOperator(c Config) (op Operator, err error) {
+	for i, s := range c.CallerRanges {
+		r, ok := parseRange(strings.TrimSpace(s))
+		if !ok {
+			return op, fmt.Errorf("show.caller_ranges[%d] is %q: use a prefix like +8613, a range like +8613800000000-+8613899999999, or any", i, s)
+		}
+		op.ranges = append(op.ranges, r)
+	}
+	return op, nil
+}
+
+func parseRange(s string) (r callerRange, ok bool) {
+	if s == "any" || s == "*" || s == "+" {
+		return callerRange{prefix: "+"}, true
+	}
+	if from, to, found := strings.Cut(s, "-"); found {
+		low, errLow := callsign.ParseMSISDN(from)
+		high, errHigh := callsign.ParseMSISDN(to)
+		return callerRange{low: low, high: high}, errLow == nil && errHigh == nil && low <= high
+	}
+	m, err := callsign.ParseMSISDN(strings.TrimSuffix(s, "*"))
+	return callerRange{prefix: m.E164()}, err == nil
+}
+
+func (r callerRange) contains(m callsign.MSISDN) bool {
+	if r.prefix != "" {
+		return strings.HasPrefix(m.E164(), r.prefix)
+	}
+	return r.low <= m && m <= r.high
+}

@@ -1,0 +1,101 @@
+// Package sipas turns a call's events into at most one delivery. A call's state is owned by one worker goroutine (by
+// branch); what takes time (a look-up, a claim, a delivery) runs beside it. It knows no SQL, no SMPP and no socket, and
+// owns one goroutine per shard besides those.
+package sipas
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/callsign-as/callsign"
+	"github.com/callsign-as/callsign/sipas/relay"
+)
+
+// Profiles answers what is known of a callee. Peek never does I/O: known is false where only Profile, within ctx, can say.
+type Profiles interface {
+	Peek(m callsign.MSISDN) (p callsign.Profile, found, known bool)
+	Profile(context.Context, callsign.MSISDN) (callsign.Profile, error)
+}
+
+// Claims is asked once, at release: capped, seen, delivered already? Atomic. Settle tells how it ended.
+type Claims interface {
+	Claim(context.Context, callsign.Delivery) (refusal string, err error)
+	Settle(context.Context, callsign.Delivery, callsign.Outcome) error
+}
+
+// Bridge shows a text to a caller. ctx ends when the call is answered, cancelled or failed (context.Cause says which):
+// after that nothing is sent. It returns with the submission's outcome, not the receipt.
+type Bridge interface {
+	Deliver(context.Context, callsign.Delivery) callsign.Outcome
+}
+
+// Recorder takes a line of a timeline; it never blocks and never fails.
+type Recorder interface{ Record(callsign.Event) }
+
+// Options is what New needs; Metrics and Log may be nil.
+type Options struct {
+	Config   Config
+	Profiles Profiles
+	Claims   Claims
+	Bridge   Bridge
+	Recorder Recorder
+	Metrics  prometheus.Registerer
+	Log      *slog.Logger
+}
+
+// Workers read what the relay tells.
+type Workers struct {
+	Options
+	operator Operator
+	metrics  *metrics
+	log      *slog.Logger
+}
+
+// New makes them.
+func New(o Options) (*Workers, error) {
+	if o.Profiles == nil || o.Claims == nil || o.Bridge == nil || o.Recorder == nil {
+		return nil, errors.New("sipas: Profiles, Claims, Bridge and Recorder are required")
+	}
+	operator, err := NewOperator(o.Config)
+	if err != nil {
+		return nil, err
+	}
+	ws := &Workers{Options: o, operator: operator, metrics: newMetrics(o.Metrics), log: o.Log}
+	if ws.log == nil {
+		ws.log = slog.New(slog.DiscardHandler)
+	}
+	return ws, nil
+}
+
+// Run reads every stream, one worker each, until ctx ends; it leaves nothing running.
+func (ws *Workers) Run(ctx context.Context, streams ...<-chan relay.Event) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, events := range streams {
+		group.Go(func() error { return ws.newWorker().run(ctx, events) })
+	}
+	return group.Wait()
+}
+
+type metrics struct {
+	calls, deliveries *prometheus.CounterVec
+	evicted, panics   prometheus.Counter
+	accepted          prometheus.Histogram
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	m := &metrics{
+		calls:      prometheus.NewCounterVec(prometheus.CounterOpts{Name: "callsign_calls_total", Help: "Call set-ups read, by what was decided: decided, or the reason why nothing is shown."}, []string{"decision"}),
+		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "callsign_deliveries_total", Help: "Texts released, by outcome: accepted, failed, ambiguous, dropped, or the cap that held them back."}, []string{"outcome"}),
+		evicted:    prometheus.NewCounter(prometheus.CounterOpts{Name: "callsign_setups_evicted_total", Help: "Set-ups forgotten early because a worker's table was full."}),
+		panics:     prometheus.NewCounter(prometheus.CounterOpts{Name: "callsign_worker_panics_total", Help: "Panics recovered around a call's event."}),
+		accepted:   prometheus.NewHistogram(prometheus.HistogramOpts{Name: "callsign_ringing_to_accepted_seconds", Help: "From a text's release to the SMSC's acceptance.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 14)}),
+	}
+	if reg != nil {
+		reg.MustRegister(m.calls, m.deliveries, m.evicted, m.panics, m.accepted)
+	}
+	return m
+}

@@ -1,0 +1,326 @@
+package sipas
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/callsign-as/callsign"
+	"github.com/callsign-as/callsign/sipas/ims"
+	"github.com/callsign-as/callsign/sipas/relay"
+)
+
+const (
+	// inFlight bounds the look-ups, and apart from them the deliveries, that a worker has under way; what comes beyond
+	// is skipped and counted.
+	inFlight = 1024
+	// lookupTime is how long a look-up may take: a text that is known later than this would come too late as well.
+	lookupTime = 2 * time.Second
+)
+
+// Why a delivery's context ended: the causes that gsmbridge sees.
+var (
+	errAnswered  = errors.New("the call was answered")
+	errCancelled = errors.New("the caller hung up")
+	errTooLate   = errors.New("show.window is over")
+	errForgotten = errors.New("the set-up was forgotten")
+)
+
+// worker owns one shard's table: no lock, one goroutine. What takes time runs beside it and comes back as a result.
+type worker struct {
+	*Workers
+	table   table
+	early   []early       // set-ups with a 183 and no 180 yet, oldest first
+	results chan result   // of look-ups; as large as those that may be in flight: sending never blocks
+	lookups chan struct{} // a token for each look-up under way
+	sending chan struct{} // a token for each delivery under way
+	beside  sync.WaitGroup
+}
+
+type early struct {
+	branch callsign.BranchKey
+	at     time.Time
+}
+
+type result struct {
+	invite  relay.Event
+	profile callsign.Profile
+	err     error
+}
+
+func (ws *Workers) newWorker() *worker {
+	return &worker{
+		Workers: ws,
+		table:   table{byBranch: map[callsign.BranchKey]*setup{}, size: tableSize},
+		results: make(chan result, inFlight),
+		lookups: make(chan struct{}, inFlight),
+		sending: make(chan struct{}, inFlight),
+	}
+}
+
+// run reads one shard's events until ctx ends, then waits for what runs beside it.
+func (w *worker) run(ctx context.Context, events <-chan relay.Event) error {
+	defer w.beside.Wait()
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case e := <-events:
+			w.guard(func() { w.event(ctx, e) })
+		case r := <-w.results:
+			w.guard(func() { w.looked(ctx, r) })
+		case now := <-tick.C:
+			w.guard(func() { w.tick(ctx, now) })
+		}
+	}
+}
+
+// guard runs a part of an event's work: whatever panics in it costs that call its text and nothing else.
+func (w *worker) guard(work func()) {
+	defer func() { // the other place where recover stands
+		if p := recover(); p != nil {
+			w.metrics.panics.Inc()
+			w.log.Error("reading a call panicked; the call goes on without its text, please report this", "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
+	work()
+}
+
+// besideWith runs work beside the worker if there is a token for it.
+func (w *worker) besideWith(tokens chan struct{}, work func()) bool {
+	select {
+	case tokens <- struct{}{}:
+	default:
+		return false
+	}
+	w.beside.Go(func() {
+		defer func() { <-tokens }()
+		w.guard(work)
+	})
+	return true
+}
+
+func (w *worker) event(ctx context.Context, e relay.Event) {
+	s, evicted := w.table.touch(e.Branch, e.At)
+	if evicted {
+		w.metrics.evicted.Inc()
+	}
+	switch {
+	case e.Invite != nil:
+		if !s.invited { // else a retransmission
+			s.invited = true
+			w.invited(ctx, s, e)
+		}
+	case e.Cancel:
+		w.over(s, e.At, errCancelled)
+	default:
+		w.answered(ctx, s, e)
+	}
+}
+
+// invited finds out whether the callee is a subscriber: at once where memory knows, beside where the store must say.
+func (w *worker) invited(ctx context.Context, s *setup, e relay.Event) {
+	callee, ok := ims.Callee(e.Invite)
+	if !ok {
+		w.skip(s, NoCallee)
+		return
+	}
+	p, found, known := w.Profiles.Peek(callee)
+	switch {
+	case known && found:
+		w.decide(ctx, s, e, p)
+	case known:
+		w.skip(s, NoSubscriber)
+	default:
+		started := w.besideWith(w.lookups, func() {
+			ctx, cancel := context.WithTimeout(ctx, lookupTime)
+			defer cancel()
+			p, err := w.Profiles.Profile(ctx, callee)
+			w.results <- result{e, p, err}
+		})
+		if !started {
+			w.skip(s, Unavailable)
+		}
+	}
+}
+
+func (w *worker) looked(ctx context.Context, r result) {
+	s := w.table.byBranch[r.invite.Branch]
+	switch {
+	case s == nil: // forgotten meanwhile
+	case errors.Is(r.err, callsign.ErrNotFound):
+		w.skip(s, NoSubscriber)
+	case r.err != nil:
+		w.log.Debug("a callee could not be looked up", "err", r.err)
+		w.skip(s, Unavailable)
+	default:
+		w.decide(ctx, s, r.invite, r.profile)
+	}
+}
+
+// decide reads the whole INVITE of a subscriber's call and decides about it.
+func (w *worker) decide(ctx context.Context, s *setup, e relay.Event, p callsign.Profile) {
+	call, err := ims.Read(e.Invite, w.Config.CallerIdentity)
+	if err != nil {
+		w.log.Debug("an INVITE could not be read", "err", err)
+		w.skip(s, Unreadable)
+		return
+	}
+	call.ID, call.At = callsign.NewCallID(e.At, e.Branch), e.At
+	d := Decide(call, p, w.operator, e.At)
+	s.served = &served{delivery: callsign.Delivery{Call: call, Profile: p, Text: d.Text}}
+	w.record(s, callsign.Event{At: e.At, Kind: callsign.EventInvite})
+	if !s.rang.IsZero() {
+		w.record(s, callsign.Event{At: s.rang, Kind: callsign.EventRinging})
+	}
+	if !d.Show {
+		w.record(s, callsign.Event{At: e.At, Kind: callsign.EventSkipped, Reason: d.Refusal})
+		w.skip(s, d.Refusal)
+		return
+	}
+	w.metrics.calls.WithLabelValues("decided").Inc()
+	w.record(s, callsign.Event{At: e.At, Kind: callsign.EventDecided, Text: d.Text, Reason: p.Signature.Origin})
+	if s.over {
+		w.record(s, callsign.Event{At: e.At, Kind: callsign.EventSkipped, Reason: s.cause.Error()})
+	}
+	if w.Config.At == "invite" {
+		s.alerting = true
+	}
+	w.release(ctx, s)
+}
+
+// skip ends our interest in a set-up; it is remembered for its retransmissions.
+func (w *worker) skip(s *setup, reason string) {
+	w.metrics.calls.WithLabelValues(reason).Inc()
+	s.done = true
+	w.table.requeue(s)
+}
+
+func (w *worker) answered(ctx context.Context, s *setup, e relay.Event) {
+	switch {
+	case s.over || e.Status == 100:
+	case e.Status == 180:
+		w.ringing(ctx, s, e.At, "180")
+	case e.Status < 200:
+		if !s.alerting && !s.done && !s.early {
+			s.early = true
+			w.early = append(w.early, early{s.branch, e.At})
+		}
+	case e.Status < 300:
+		w.record(s, callsign.Event{At: e.At, Kind: callsign.EventAnswered})
+		if w.Config.At == "answer" {
+			s.alerting = true
+			w.release(ctx, s)
+		}
+		if w.Config.Until == "answer" {
+			w.over(s, e.At, errAnswered)
+		}
+	default:
+		w.over(s, e.At, fmt.Errorf("the call failed with %d", e.Status))
+	}
+}
+
+// ringing releases the text where show.at asks for it. The first 180 counts: others are retransmissions or forks.
+func (w *worker) ringing(ctx context.Context, s *setup, at time.Time, how string) {
+	if !s.rang.IsZero() {
+		return
+	}
+	s.rang = at
+	w.record(s, callsign.Event{At: at, Kind: callsign.EventRinging, Reason: how})
+	if w.Config.At == "ringing" {
+		s.alerting = true
+		w.release(ctx, s)
+	}
+}
+
+// release sends the text off once the call is decided, alerting and not over.
+func (w *worker) release(ctx context.Context, s *setup) {
+	if s.served == nil || s.done || !s.alerting || s.over || s.released {
+		return
+	}
+	s.released = true
+	d := s.served.delivery
+	ctx, cancel := context.WithCancelCause(ctx)
+	ctx, stop := context.WithTimeoutCause(ctx, w.Config.Window, errTooLate)
+	s.cancel = cancel
+	released := time.Now()
+	if !w.besideWith(w.sending, func() {
+		defer stop()
+		w.deliver(ctx, d, released)
+	}) {
+		stop()
+		cancel(nil)
+		w.record(s, callsign.Event{At: released, Kind: callsign.EventSkipped, Reason: Unavailable})
+		w.metrics.deliveries.WithLabelValues(Unavailable).Inc()
+	}
+}
+
+// deliver runs beside the worker: asks whether the caller may be sent this text now, and has it sent.
+func (w *worker) deliver(ctx context.Context, d callsign.Delivery, released time.Time) {
+	skip := func(reason string) {
+		w.metrics.deliveries.WithLabelValues(reason).Inc()
+		w.Recorder.Record(callsign.Event{Call: d.Call, Tenant: d.Profile.Tenant, At: time.Now(), Kind: callsign.EventSkipped, Reason: reason})
+	}
+	refusal, err := w.Claims.Claim(ctx, d)
+	switch {
+	case err != nil:
+		w.log.Warn("a text was not sent because its caps could not be asked", "call", d.Call.ID, "err", err)
+		skip(Unavailable)
+		return
+	case refusal != "":
+		skip(refusal)
+		return
+	}
+	o := w.Bridge.Deliver(ctx, d)
+	if err := w.Claims.Settle(context.WithoutCancel(ctx), d, o); err != nil {
+		w.log.Warn("a delivery's claim could not be settled", "call", d.Call.ID, "err", err)
+	}
+	w.metrics.deliveries.WithLabelValues(string(o.State)).Inc()
+	if o.State == callsign.Accepted {
+		w.metrics.accepted.Observe(time.Since(released).Seconds())
+	}
+	w.log.Debug("delivery ended", "call", d.Call.ID, "state", o.State, "link", o.Link, "reason", o.Reason)
+}
+
+// over ends a set-up: nothing is sent after it.
+func (w *worker) over(s *setup, at time.Time, cause error) {
+	if s.over {
+		return
+	}
+	s.over, s.cause = true, cause
+	if s.cancel != nil {
+		s.cancel(cause)
+	}
+	if cause != errAnswered {
+		w.record(s, callsign.Event{At: at, Kind: callsign.EventEnded, Reason: cause.Error()})
+	}
+	if s.served != nil && !s.done && !s.released {
+		w.record(s, callsign.Event{At: at, Kind: callsign.EventSkipped, Reason: cause.Error()})
+	}
+	w.table.requeue(s)
+}
+
+// tick lets 183s without a 180 ring, and forgets.
+func (w *worker) tick(ctx context.Context, now time.Time) {
+	for len(w.early) > 0 && now.Sub(w.early[0].at) >= w.Config.No180After {
+		branch := w.early[0].branch
+		w.early = w.early[1:]
+		if s := w.table.byBranch[branch]; s != nil && !s.over && !s.done {
+			w.ringing(ctx, s, now, "183 and no 180")
+		}
+	}
+	w.table.expire(now)
+}
+
+// record writes a line of a served call's timeline; calls that are none of ours leave nothing.
+func (w *worker) record(s *setup, e callsign.Event) {
+	if s.served != nil {
+		e.Call, e.Tenant = s.served.delivery.Call, s.served.delivery.Profile.Tenant
+		w.Recorder.Record(e)
+	}
+}
