@@ -432,8 +432,18 @@ func TestCallerRanges(t *testing.T) {
 		ranges string
 		want   bool
 	}{
-		{"+86138", true}, {"86138", true}, {"+86138*", true}, {"+86139", false}, {"+8613800000001", true}, {"+861380000000", true},
-		{"+8613800000000-+8613800000009", true}, {"+8613800000002-+8613800000009", false}, {"any", true}, {"*", true}, {"+", true}, {"+8", true},
+		{"+86138", true},
+		{"86138", true},
+		{"+86138*", true},
+		{"+86139", false},
+		{"+8613800000001", true},
+		{"+861380000000", true},
+		{"+8613800000000-+8613800000009", true},
+		{"+8613800000002-+8613800000009", false},
+		{"any", true},
+		{"*", true},
+		{"+", true},
+		{"+8", true},
 	} {
 		op, err := NewOperator(Config{CallerRanges: []string{"+1", c.ranges}})
 		if got := op.mayBeSent(alice); err != nil || got != c.want {

@@ -213,11 +213,10 @@ func param(msg []byte, v span, name string) (value span, found bool) {
 		p := span{semicolon + 1, v.to}
 		semicolon = indexOutside(msg, p, ';')
 		p.to = semicolon
-		key, val := trim(msg, p), span{p.to, p.to}
+		key := trim(msg, p)
+		val := span{key.to, key.to}
 		if eq := bytes.IndexByte(p.of(msg), '='); eq >= 0 {
 			key, val = trim(msg, span{p.from, p.from + eq}), trim(msg, span{p.from + eq + 1, p.to})
-		} else {
-			val = span{key.to, key.to}
 		}
 		if equalFold(key.of(msg), name) {
 			return val, true
