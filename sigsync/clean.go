@@ -1,0 +1,111 @@
+package sigsync
+
+import (
+	"regexp"
+	"strings"
+	"unicode"
+
+	"github.com/rivo/uniseg"
+	"golang.org/x/text/unicode/norm"
+	"mvdan.cc/xurls/v2"
+)
+
+// maxClusters is how many grapheme clusters of a text can be shown at all; one screen is gsmbridge's to cut.
+const maxClusters = 200
+
+// links finds what a phone would make a link of: with a scheme, or a host name under a known top-level domain that has a
+// path or begins with www. A bare "e.g." or "v1.2" is none.
+var links = regexp.MustCompile(`(?i)(?:` + xurls.Strict().String() + `)|\bwww\.[^\s]+|(?:[\p{L}\p{N}-]+\.)+(?:` + strings.Join(phishable, "|") + `)\b(?:[/:?#][^\s]*)?`)
+
+// phishable are top-level domains under which a bare host name is taken for a link. The full list has words like "so" and
+// "me" that end ordinary sentences without a space.
+var phishable = []string{"com", "net", "org", "info", "biz", "cn", "ru", "top", "xyz", "online", "site", "shop", "club", "vip", "link", "click", "app", "io"}
+
+// Clean makes of a text what may stand on a stranger's screen: one line in NFC, without control characters, without
+// characters that turn, hide or stack others, and without links. text is valid UTF-8; Clean(Clean(x)) is Clean(x).
+func Clean(text string) string {
+	for {
+		next := cleanOnce(text)
+		if next == text {
+			return text
+		}
+		text = next // what was taken out may have kept a link or a mark apart
+	}
+}
+
+func cleanOnce(text string) string {
+	text = norm.NFC.String(strings.Map(visible, text))
+	text = links.ReplaceAllString(text, " ")
+	text = strings.Join(strings.Fields(text), " ")
+	var out strings.Builder
+	clusters := 0
+	for state := -1; text != "" && clusters < maxClusters; clusters++ {
+		var cluster string
+		cluster, text, _, state = uniseg.FirstGraphemeClusterInString(text, state)
+		out.WriteString(tame(cluster))
+	}
+	return strings.TrimSpace(out.String())
+}
+
+// visible drops what has no place in one line of text: controls, bidi controls (a spoofed direction), and formatting that
+// shows nothing. Line ends and tabs are spaces. ZWJ, ZWNJ and variation selectors stay for tame to judge.
+func visible(r rune) rune {
+	switch {
+	case unicode.IsSpace(r) || unicode.Is(unicode.Z, r):
+		return ' '
+	case r == zwj || r == zwnj || unicode.Is(unicode.Variation_Selector, r):
+		return r
+	case unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Cs, unicode.Noncharacter_Code_Point), unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r), r == unicode.ReplacementChar:
+		if r >= 0xE0020 && r <= 0xE007F { // the tags of flag emoji
+			return r
+		}
+		return -1
+	}
+	return r
+}
+
+const (
+	zwnj     = '\u200c'
+	zwj      = '\u200d'
+	maxMarks = 3 // of one character: more is Zalgo; no script needs more
+)
+
+// tame keeps of a grapheme cluster what belongs together: joiners between the parts of an emoji or where a script has
+// them, and a few marks.
+func tame(cluster string) string {
+	runes := []rune(cluster)
+	out := make([]rune, 0, len(runes))
+	marks := 0
+	for i, r := range runes {
+		emoji := len(out) > 0 && (isEmojiPart(out[0]))
+		switch {
+		case r == zwj || r == zwnj:
+			if len(out) > 0 && (emoji && r == zwj && i+1 < len(runes) || joins(out[len(out)-1])) {
+				out = append(out, r)
+			}
+		case unicode.Is(unicode.Variation_Selector, r), r >= 0xE0020 && r <= 0xE007F:
+			if emoji {
+				out = append(out, r)
+			}
+		case unicode.Is(unicode.M, r):
+			if marks++; marks <= maxMarks && len(out) > 0 {
+				out = append(out, r)
+			}
+		default:
+			out = append(out, r)
+		}
+	}
+	return string(out)
+}
+
+// isEmojiPart reports whether an emoji sequence may begin with r: pictographs, keycaps.
+func isEmojiPart(r rune) bool {
+	return r >= 0x2190 && unicode.Is(unicode.So, r) || r >= 0x1F000 && r <= 0x1FAFF || r == '#' || r == '*' || r >= '0' && r <= '9' || r == 0xA9 || r == 0xAE ||
+		r >= 0x2190 && r <= 0x2BFF || r == 0x203C || r == 0x2049 || r == 0x3030 || r == 0x303D
+}
+
+// joins reports whether r is of a script in which ZWJ and ZWNJ change how letters are written.
+func joins(r rune) bool {
+	return unicode.In(r, unicode.Arabic, unicode.Syriac, unicode.Mongolian, unicode.Nko, unicode.Devanagari, unicode.Bengali, unicode.Gurmukhi, unicode.Gujarati,
+		unicode.Oriya, unicode.Tamil, unicode.Telugu, unicode.Kannada, unicode.Malayalam, unicode.Sinhala, unicode.Khmer, unicode.Myanmar)
+}

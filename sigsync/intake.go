@@ -1,0 +1,205 @@
+// Package sigsync is the one door by which a text comes in: a push, a poll, a hand-set text, an SMS, an import. It knows no
+// network and no SQL; Run owns the one goroutine that commits.
+package sigsync
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+	"unicode/utf8"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/callsign-as/callsign"
+)
+
+const (
+	// maxText is how long a text may be, in bytes of UTF-8.
+	maxText = 2 << 10
+	// maxAhead is how far a source's clock may be ahead of ours; a time beyond it counts as the time of receipt, so that a
+	// wrong year doesn't win for ever.
+	maxAhead = time.Minute
+	// maxCommit bounds the changes of one transaction, waiting those of all that wait for one.
+	maxCommit = 2000
+	waiting   = 1024
+)
+
+// Keeper commits a batch in one transaction and returns after the commit: all of it or nothing.
+type Keeper interface {
+	Keep(context.Context, []callsign.Entry) ([]callsign.Status, error)
+}
+
+// Options is what NewIntake needs; Metrics and Log may be nil.
+type Options struct {
+	Keeper  Keeper
+	Metrics prometheus.Registerer
+	Log     *slog.Logger
+}
+
+// Intake cleans texts and commits them in groups: whatever was put while the last commit ran goes into the next one, so a
+// lone change waits for nobody and many share a flush of the disk.
+type Intake struct {
+	keeper  Keeper
+	log     *slog.Logger
+	puts    chan put      // bounded: who finds it full waits
+	ended   chan struct{} // closed when Run has ended
+	metrics *metrics
+}
+
+type put struct {
+	entries []callsign.Entry
+	done    chan outcome // has room: answering never blocks
+}
+
+type outcome struct {
+	statuses []callsign.Status
+	err      error
+}
+
+// NewIntake makes one; it commits while it Runs.
+func NewIntake(o Options) *Intake {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Intake{keeper: o.Keeper, log: o.Log, puts: make(chan put, waiting), ended: make(chan struct{}), metrics: newMetrics(o.Metrics)}
+}
+
+// Put returns when every change is durable or refused, with what became of each, in order. An error that wraps
+// callsign.ErrUnavailable says that none is kept. When ctx ends first, they may be kept all the same: put them again, what
+// was kept is then a duplicate.
+func (in *Intake) Put(ctx context.Context, changes []callsign.Change) ([]callsign.Status, error) {
+	if len(changes) == 0 {
+		return nil, nil
+	}
+	p := put{entries: make([]callsign.Entry, len(changes)), done: make(chan outcome, 1)}
+	now := time.Now()
+	for i, c := range changes {
+		p.entries[i] = entry(c, now)
+	}
+	select {
+	case in.puts <- p:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-in.ended:
+		return nil, errEnded
+	}
+	select {
+	case o := <-p.done:
+		return o.statuses, o.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-in.ended:
+	}
+	select {
+	case o := <-p.done: // committed by the last one before the end
+		return o.statuses, o.err
+	default:
+		return nil, errEnded
+	}
+}
+
+var errEnded = fmt.Errorf("%w: this node is stopping", callsign.ErrUnavailable)
+
+// entry is a change as it is kept: its times bounded by now, its text checked and cleaned.
+func entry(c callsign.Change, now time.Time) callsign.Entry {
+	if c.At.IsZero() || c.At.After(now.Add(maxAhead)) {
+		c.At = now
+	}
+	if received := callsign.TimedStamp(now); c.Stamp.Timed() && c.Stamp.Version > received.Version+maxAhead.Microseconds() {
+		c.Stamp = received
+	}
+	e := callsign.Entry{Change: c}
+	if len(c.Text) > maxText || !utf8.ValidString(c.Text) || c.Network == "" || c.Account == "" {
+		e.Refused = true
+		return e
+	}
+	e.Shown = Clean(c.Text)
+	return e
+}
+
+// Run commits until ctx ends, and then what still waits.
+func (in *Intake) Run(ctx context.Context) error {
+	defer close(in.ended)
+	for {
+		select {
+		case p := <-in.puts:
+			in.commit(ctx, in.gather(p))
+		case <-ctx.Done():
+			for {
+				select {
+				case p := <-in.puts:
+					in.commit(ctx, in.gather(p))
+				default:
+					return nil
+				}
+			}
+		}
+	}
+}
+
+// gather takes first and all that wait behind it, in their order, into one transaction.
+func (in *Intake) gather(first put) []put {
+	group, size := []put{first}, len(first.entries)
+	for size < maxCommit {
+		select {
+		case p := <-in.puts:
+			group, size = append(group, p), size+len(p.entries)
+		default:
+			return group
+		}
+	}
+	return group
+}
+
+// commit keeps a group and tells each of its puts. It isn't cut short by the end of Run: who waits gets an answer.
+func (in *Intake) commit(ctx context.Context, group []put) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	var entries []callsign.Entry
+	for _, p := range group {
+		entries = append(entries, p.entries...)
+	}
+	began := time.Now()
+	statuses, err := in.keeper.Keep(ctx, entries)
+	if err == nil && len(statuses) != len(entries) {
+		err = fmt.Errorf("%w: it told %d statuses for %d changes", callsign.ErrUnavailable, len(statuses), len(entries))
+	}
+	if err != nil {
+		in.log.Error("signatures could not be kept; their senders were told so", "changes", len(entries), "err", err)
+		in.metrics.failed.Add(float64(len(entries)))
+		err = fmt.Errorf("%w: %w", callsign.ErrUnavailable, err)
+	}
+	in.metrics.commit.Observe(time.Since(began).Seconds())
+	in.metrics.size.Observe(float64(len(entries)))
+	for _, p := range group {
+		if err != nil {
+			p.done <- outcome{err: err}
+			continue
+		}
+		p.done <- outcome{statuses: statuses[:len(p.entries):len(p.entries)]}
+		for _, s := range statuses[:len(p.entries)] {
+			in.metrics.changes.WithLabelValues(string(s)).Inc()
+		}
+		statuses = statuses[len(p.entries):]
+	}
+}
+
+type metrics struct {
+	changes      *prometheus.CounterVec
+	failed       prometheus.Counter
+	commit, size prometheus.Histogram
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	m := &metrics{
+		changes: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "callsign_intake_changes_total", Help: "Changes of signatures, by what became of them."}, []string{"status"}),
+		failed:  prometheus.NewCounter(prometheus.CounterOpts{Name: "callsign_intake_failed_total", Help: "Changes that could not be kept because the store failed; none was acknowledged."}),
+		commit:  prometheus.NewHistogram(prometheus.HistogramOpts{Name: "callsign_intake_commit_seconds", Help: "How long a commit took.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14)}),
+		size:    prometheus.NewHistogram(prometheus.HistogramOpts{Name: "callsign_intake_commit_changes", Help: "Changes in one commit.", Buckets: prometheus.ExponentialBuckets(1, 2, 12)}),
+	}
+	if reg != nil {
+		reg.MustRegister(m.changes, m.failed, m.commit, m.size)
+	}
+	return m
+}
