@@ -1,0 +1,18 @@
+#!/bin/sh
+# Format, vet, modernise, lint: prints what is wrong and ends with 1 if anything is.
+set -eu
+cd "$(dirname "$0")/.."
+tool() { go tool -modfile=deploy/tools/go.mod "$@"; }
+bad=0
+say() { # what is wrong, the output
+	if [ -n "$2" ]; then
+		printf '%s:\n%s\n' "$1" "$2"
+		bad=1
+	fi
+}
+say 'gofumpt would change' "$(tool gofumpt -l .)"
+say 'go vet' "$(go vet ./... 2>&1)"
+say 'go fix would change' "$(go fix -diff ./... 2>&1)"
+say 'staticcheck' "$(tool staticcheck ./... 2>&1)"
+say 'go mod tidy would change go.mod' "$(go mod tidy -diff 2>&1)"
+exit $bad

@@ -1,0 +1,162 @@
+// Package peer gives tests the programs that are not ours: SIPp, tshark, node with its smpp. Without CALLSIGN_TEST_PEERS a
+// test whose peer is absent skips and says so; with it, as deploy/test.sh sets it, absence fails. Whatever is started is
+// stopped by its pid at the test's end.
+package peer
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Required reports whether an absent peer fails the test.
+func Required() bool { return os.Getenv("CALLSIGN_TEST_PEERS") != "" }
+
+// Program is the path of a program of Debian's package, or the test skips.
+func Program(t testing.TB, name, debian string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		Absent(t, fmt.Sprintf("%s is not installed (Debian's %s): deploy/test.sh installs it", name, debian))
+	}
+	return path
+}
+
+// Absent skips the test for want of a peer, or fails it where peers are required.
+func Absent(t testing.TB, why string) {
+	t.Helper()
+	if Required() {
+		t.Fatal(why)
+	}
+	t.Skip(why)
+}
+
+// SIPp is the path of SIPp.
+func SIPp(t testing.TB) string { return Program(t, "sipp", "sip-tester") }
+
+// Tshark is the path of tshark.
+func Tshark(t testing.TB) string { return Program(t, "tshark", "tshark") }
+
+// NodeSMPP is the path of node and the folder of node_modules with npm's smpp in it.
+func NodeSMPP(t testing.TB) (node, modules string) {
+	t.Helper()
+	node = Program(t, "node", "nodejs")
+	modules = os.Getenv("CALLSIGN_NODE_PATH")
+	if _, err := os.Stat(filepath.Join(modules, "smpp")); modules == "" || err != nil {
+		Absent(t, "npm's smpp is not in CALLSIGN_NODE_PATH: deploy/test.sh installs it")
+	}
+	return node, modules
+}
+
+var lastHost atomic.Uint32
+
+// Host is a loopback address of this test's own, so that fixed ports never collide.
+func Host() string {
+	n := lastHost.Add(1)
+	return fmt.Sprintf("127.%d.%d.%d", 2+os.Getpid()%250, 1+n/250, 1+n%250)
+}
+
+// UDPPort is a port of host that was free a moment ago.
+func UDPPort(t testing.TB, host string) int {
+	t.Helper()
+	c, err := net.ListenPacket("udp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	return c.LocalAddr().(*net.UDPAddr).Port
+}
+
+// Process is a program under test or beside it.
+type Process struct {
+	cmd    *exec.Cmd
+	output lockedBuffer
+	done   chan struct{}
+	err    error
+}
+
+// Start runs a program until it ends or the test does. Its output is shown when the test fails.
+func Start(t testing.TB, path string, environ []string, args ...string) *Process {
+	t.Helper()
+	p := &Process{cmd: exec.Command(path, args...), done: make(chan struct{})}
+	p.cmd.Env = append(os.Environ(), environ...)
+	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
+	p.cmd.Dir = t.TempDir()
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		p.err = p.cmd.Wait()
+		close(p.done)
+	}()
+	t.Cleanup(func() {
+		p.Kill()
+		if t.Failed() {
+			t.Logf("%s %v:\n%s", filepath.Base(path), args, p.Output())
+		}
+	})
+	return p
+}
+
+// Kill is kill -9; it returns when the process is gone.
+func (p *Process) Kill() {
+	_ = p.cmd.Process.Kill()
+	<-p.done
+}
+
+// Terminate asks the process to stop and returns how it ended.
+func (p *Process) Terminate(ctx context.Context) error {
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	return p.Wait(ctx)
+}
+
+// Wait returns how the process ended.
+func (p *Process) Wait(ctx context.Context) error {
+	select {
+	case <-p.done:
+		return p.err
+	case <-ctx.Done():
+		return fmt.Errorf("%s did not end: %w", p.cmd.Path, ctx.Err())
+	}
+}
+
+// Output is what the process printed so far.
+func (p *Process) Output() string { return p.output.String() }
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(b)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// Until waits for a condition, at most 20 seconds.
+func Until(t testing.TB, what string, so func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for !so() {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited 20 s in vain for %s", what)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}

@@ -1,0 +1,65 @@
+#!/bin/sh
+# Installs what is missing, runs every check and test, and ends with "N passed, N failed, N skipped".
+set -u
+cd "$(dirname "$0")/.."
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+missing=
+for pair in sipp:sip-tester tshark:tshark node:nodejs npm:npm; do
+	command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair#*:}"
+done
+if [ -n "$missing" ]; then
+	echo "installing$missing"
+	sudo=
+	[ "$(id -u)" = 0 ] || sudo=sudo
+	$sudo apt-get update -qq && $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $missing >"$work/apt.log" 2>&1 || {
+		cat "$work/apt.log"
+		echo "could not install$missing: install them by hand and run this again"
+		exit 1
+	}
+fi
+npm install --silent --no-audit --no-fund --prefix "$work/node" smpp@0.5.1 >"$work/npm.log" 2>&1 || {
+	cat "$work/npm.log"
+	echo "could not install npm's smpp@0.5.1"
+	exit 1
+}
+export CALLSIGN_TEST_PEERS=1 CALLSIGN_NODE_PATH="$work/node/node_modules"
+
+passed=0 failed=0
+run() { # name, command…: one check that passes or fails
+	name=$1
+	shift
+	if "$@" >"$work/check.log" 2>&1; then
+		passed=$((passed + 1))
+		echo "ok    $name"
+	else
+		failed=$((failed + 1))
+		cat "$work/check.log"
+		echo "FAIL  $name"
+	fi
+}
+tests() { # go test's arguments: adds what passed and failed
+	go test -v -shuffle=on "$@" >"$work/test.log" 2>&1
+	code=$?
+	count() { grep -c "^ *--- $1: " "$work/test.log"; }
+	p=$(count PASS) f=$(count FAIL) s=$(count SKIP)
+	if [ "$code" != 0 ] && [ "$f" = 0 ]; then
+		f=1 # it did not build, or a test ended the process
+	fi
+	if [ "$code" != 0 ]; then
+		grep -v -e '^ *=== ' -e '^ *--- PASS' -e '^PASS$' "$work/test.log"
+	fi
+	grep -e '^ok ' -e '^FAIL' "$work/test.log"
+	grep -A1 '^ *--- SKIP' "$work/test.log"
+	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+}
+skipped=0
+
+run 'deploy/check.sh' sh deploy/check.sh
+tests -race $(go list ./... | grep -v /deploy/e2e)
+tests -count=1 ./deploy/e2e
+run 'callsign demo --once' go run ./cmd/callsign demo --once
+
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ]
