@@ -49,7 +49,7 @@ func TestASignatureIsShownAndTheCallIsUntouched(t *testing.T) {
 				t.Errorf("shown at %v, after the answer at %v", shown.At, answered.at)
 			}
 			differsInViaRouteAndMaxForwardsOnly(t, first(t, p.log("uac"), true, "INVITE").text, first(t, p.log("uas"), false, "INVITE").text)
-			if got := n.timeline("receipt: DELIVRD"); !slices.Contains(got, "accepted") || !slices.Contains(got, "answered") {
+			if got := n.timeline("answered"); !slices.Contains(got, "accepted") || !slices.Contains(got, "receipt: DELIVRD") {
 				t.Errorf("the timeline says %q", got)
 			}
 			if messages := n.smsc.Messages(alice); len(messages) != 1 {

@@ -182,19 +182,19 @@ func (n *node) timeline(until string) []string {
 	var lines []string
 	n.until("the timeline to say "+until, func() bool {
 		var list struct {
-			Calls []struct {
+			Items []struct {
 				ID string `json:"id"`
-			} `json:"calls"`
+			} `json:"items"`
 		}
 		n.do(http.MethodGet, "/v1/calls?callee="+url.QueryEscape(bob.E164()), "", &list)
 		lines = nil
-		if len(list.Calls) == 0 {
+		if len(list.Items) == 0 {
 			return false
 		}
 		var call struct {
 			Events []struct{ Kind, Reason string } `json:"events"`
 		}
-		n.do(http.MethodGet, "/v1/calls/"+list.Calls[0].ID, "", &call)
+		n.do(http.MethodGet, "/v1/calls/"+list.Items[0].ID, "", &call)
 		found := false
 		for _, e := range call.Events {
 			line := strings.TrimSuffix(e.Kind+": "+e.Reason, ": ")
@@ -240,11 +240,11 @@ func (n *node) call(s scene) *phones {
 		n.t.Fatal(err)
 	}
 	p := &phones{n: n, logs: n.t.TempDir()}
-	behind := peer.UDPPort(n.t, n.host)
+	behind, before := peer.UDPPort(n.t, n.host), peer.UDPPort(n.t, n.host)
 	common := []string{"-i", n.host, "-m", "1", "-nostdin", "-trace_msg", "-timeout", "40", "-timeout_error"}
 	p.uas = peer.Start(n.t, sipp, nil, append([]string{
 		"-sf", filepath.Join(dir, s.uas+".xml"), "-p", fmt.Sprint(behind),
-		"-d", fmt.Sprint(s.pause.Milliseconds()), "-message_file", filepath.Join(p.logs, "uas"),
+		"-d", fmt.Sprint(s.pause.Milliseconds()), "-key", "peer_host", n.host, "-key", "peer_port", fmt.Sprint(before), "-message_file", filepath.Join(p.logs, "uas"),
 	}, common...)...)
 	n.until("SIPp to listen", func() bool {
 		c, err := net.ListenPacket("udp", fmt.Sprintf("%s:%d", n.host, behind))
@@ -260,7 +260,7 @@ func (n *node) call(s scene) *phones {
 		route2 = "Route: " + route2
 	}
 	p.uac = peer.Start(n.t, sipp, nil, append([]string{
-		"-sf", filepath.Join(dir, s.uac+".xml"), n.sip, "-s", bob.E164(), "-p", fmt.Sprint(peer.UDPPort(n.t, n.host)),
+		"-sf", filepath.Join(dir, s.uac+".xml"), n.sip, "-s", bob.E164(), "-p", fmt.Sprint(before),
 		"-key", "caller", s.caller.E164(), "-key", "route1", route1, "-key", "route2", route2,
 		"-key", "next_host", n.host, "-key", "next_port", fmt.Sprint(behind), "-message_file", filepath.Join(p.logs, "uac"),
 	}, common...)...)
@@ -274,7 +274,7 @@ func (p *phones) complete() {
 	defer cancel()
 	for who, process := range map[string]*peer.Process{"caller": p.uac, "callee": p.uas} {
 		if err := process.Wait(ctx); err != nil {
-			p.n.t.Errorf("the %s's call did not complete: %v", who, err)
+			p.n.t.Fatalf("the %s's call did not complete: %v", who, err)
 		}
 	}
 }

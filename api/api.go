@@ -1,0 +1,154 @@
+// Package api is every door for people and machines: REST and the push websocket; who may pass is decided here, from keys.
+// It refuses to know how anything is kept or shown: it sees the store and the intake through interfaces of one to three methods.
+// Run owns the HTTP server's goroutines and those of each push connection, and ends them all.
+package api
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/callsign-as/callsign"
+)
+
+// Intake is where pushed and hand-set texts go. Put returns after the commit with a status for each change, in order, or
+// when its context ends; its error wraps callsign.ErrUnavailable when none of them was kept.
+type Intake interface {
+	Put(context.Context, []callsign.Change) ([]callsign.Status, error)
+}
+
+// Options is what a Server is made of. An engine fills all from Subscribers to Cursors; they are apart since no handler needs
+// more than one of them.
+type Options struct {
+	Config Config
+
+	// Required.
+	Intake      Intake
+	Subscribers Subscribers
+	Directory   Directory
+	Accounts    Accounts
+	Calls       Calls
+	Keys        Keys
+	KeyHashes   KeyHashes
+	Cursors     Cursors
+
+	// WhatIf tells what a call would show; nil answers that this node takes no calls.
+	WhatIf func(context.Context, WhatIfRequest) (WhatIfResult, error)
+	// Ready tells what doesn't work now; nil is nothing.
+	Ready func() []Problem
+	// Gatherer is what /metrics shows (nil: the route is off), Metrics is where this room's own series go (nil: nowhere).
+	Gatherer prometheus.Gatherer
+	Metrics  prometheus.Registerer
+	Log      *slog.Logger // nil: nothing is logged
+	Version  string       // of this build, as /openapi.json tells it
+}
+
+// Server answers. It does so before its store is open: until then what needs the store is answered with 503.
+type Server struct {
+	o       Options
+	log     *slog.Logger
+	keys    *keyring
+	push    *hub
+	metrics *metrics
+	handler http.Handler
+}
+
+//go:embed asyncapi.json
+var asyncAPI []byte
+
+// New makes a Server; it listens when it Runs.
+func New(o Options) (*Server, error) {
+	if err := o.Config.Validate(); err != nil {
+		return nil, err
+	}
+	if o.Intake == nil || o.Subscribers == nil || o.Directory == nil || o.Accounts == nil || o.Calls == nil || o.Keys == nil ||
+		o.KeyHashes == nil || o.Cursors == nil {
+		return nil, errors.New("api: one of Options.Intake to Options.Cursors is missing: all are required")
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	m, err := newMetrics(o.Metrics)
+	if err != nil {
+		return nil, fmt.Errorf("api: register metrics: %w", err)
+	}
+	s := &Server{
+		o: o, log: o.Log, metrics: m,
+		keys: &keyring{store: o.KeyHashes, known: map[[32]byte]knownKey{}},
+		push: &hub{limit: o.Config.Connections, open: m.connections, sessions: map[sourceID]*session{}, idle: make(chan struct{})},
+	}
+	mux := http.NewServeMux()
+	rest := newREST(mux, o.Version)
+	for _, register := range []func(huma.API){
+		s.registerSubscribers, s.registerAccounts, s.registerCalls, s.registerKeys, s.registerHealth,
+	} {
+		register(rest)
+	}
+	openAPI, err := json.Marshal(rest.OpenAPI())
+	if err != nil {
+		return nil, fmt.Errorf("api: write the OpenAPI document: %w", err)
+	}
+	mux.HandleFunc("GET /openapi.json", serveDocument("application/openapi+json", openAPI))
+	mux.HandleFunc("GET /asyncapi.json", serveDocument("application/json", asyncAPI))
+	mux.HandleFunc("GET /v1/push", s.servePush)
+	if o.Gatherer != nil {
+		mux.Handle("GET /metrics", promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{}))
+	}
+	s.handler = s.observe(mux)
+	return s, nil
+}
+
+// Handler answers every path; Run serves it.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// operators may do all but make keys.
+func operators() []callsign.Role { return []callsign.Role{callsign.RoleAdmin, callsign.RoleOperator} }
+
+func serveDocument(contentType string, document []byte) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", contentType)
+		_, _ = w.Write(document) // the client may be gone
+	}
+}
+
+// Problem is something that doesn't work now, and what a person can do about it.
+type Problem struct {
+	Part    string `json:"part" doc:"what it concerns, like store or smpp/a"`
+	Problem string `json:"problem"`
+	Do      string `json:"do"`
+}
+
+type health struct {
+	Status   string    `json:"status" enum:"ok,ready,degraded"`
+	Problems []Problem `json:"problems,omitempty" nullable:"false"`
+}
+
+func (s *Server) registerHealth(api huma.API) {
+	huma.Get(api, "/healthz", func(context.Context, *struct{}) (*reply[health], error) {
+		return ok(health{Status: "ok"}), nil
+	})
+	huma.Get(api, "/readyz", s.ready)
+	alsoAnswers(api.OpenAPI().Paths["/readyz"].Get.Responses, http.StatusServiceUnavailable)
+}
+
+func (s *Server) ready(context.Context, *struct{}) (*reply[health], error) {
+	var problems []Problem
+	if s.o.Ready != nil {
+		problems = s.o.Ready()
+	}
+	if s.push.draining() {
+		problems = append(problems, Problem{"http", "this node is stopping", "send requests to another node"})
+	}
+	if len(problems) > 0 {
+		return &reply[health]{http.StatusServiceUnavailable, health{"degraded", problems}}, nil
+	}
+	return ok(health{Status: "ready"}), nil
+}

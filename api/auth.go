@@ -1,0 +1,132 @@
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/callsign-as/callsign"
+)
+
+// KeyHashes finds a key by the SHA-256 of what its holder sends.
+type KeyHashes interface {
+	KeyByHash(context.Context, [32]byte) (callsign.Key, error)
+}
+
+const (
+	// keyFresh is how long a key that was found is believed: after it a revocation holds on every node.
+	keyFresh = time.Second
+	// keysRemembered bounds the memory for it; when it is full, all are forgotten: only the store has more to do.
+	keysRemembered = 10_000
+	// handlingTime bounds what a request may wait for the store or for the intake's backpressure.
+	handlingTime = 10 * time.Second
+)
+
+// keyring authenticates. Only keys that were found are remembered, so wrong ones can't fill it.
+type keyring struct {
+	store KeyHashes
+	mu    sync.Mutex
+	known map[[32]byte]knownKey
+}
+
+type knownKey struct {
+	callsign.Key
+	at time.Time
+}
+
+// bearer authenticates a request (RFC 6750 §2.1). The key comes from nowhere but this header: a URL is logged on its way.
+func (k *keyring) bearer(ctx context.Context, r *http.Request) (callsign.Key, error) {
+	scheme, secret, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if secret = strings.TrimSpace(secret); !strings.EqualFold(scheme, "Bearer") || secret == "" {
+		return callsign.Key{}, unauthorized("no key was sent: add the header Authorization: Bearer cs_…")
+	}
+	return k.byHash(ctx, sha256.Sum256([]byte(secret)))
+}
+
+// byHash is a key that may be used now. It is compared by looking up a SHA-256: the timing tells nothing of the key.
+func (k *keyring) byHash(ctx context.Context, hash [32]byte) (callsign.Key, error) {
+	now := time.Now() // from before the look-up, so that what is remembered is never older than keyFresh
+	k.mu.Lock()
+	key, ok := k.known[hash]
+	k.mu.Unlock()
+	if !ok || now.Sub(key.at) >= keyFresh {
+		found, err := k.store.KeyByHash(ctx, hash)
+		if errors.Is(err, callsign.ErrNotFound) {
+			return callsign.Key{}, unauthorized("this key is not known: ask an administrator for one")
+		}
+		if err != nil {
+			return callsign.Key{}, err
+		}
+		found.Hash, found.Scope.KeyID = hash, found.ID
+		key = knownKey{found, now}
+		k.remember(key)
+	}
+	switch {
+	case key.Revoked:
+		return callsign.Key{}, unauthorized("this key was revoked: ask an administrator for another")
+	case !key.Expires.IsZero() && !now.Before(key.Expires):
+		return callsign.Key{}, unauthorized("this key has expired: ask an administrator for another")
+	}
+	return key.Key, nil
+}
+
+func (k *keyring) remember(key knownKey) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.known) >= keysRemembered {
+		clear(k.known)
+	}
+	k.known[key.Hash] = key
+}
+
+// forget makes a revocation hold at once on the node that did it.
+func (k *keyring) forget() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	clear(k.known)
+}
+
+// scopeKey finds the callsign.Scope that allow put into a request's context.
+type scopeKey struct{}
+
+// allow is the middleware of an operation that is open to roles.
+func (s *Server) allow(roles []callsign.Role) func(huma.Context, func(huma.Context)) {
+	return func(hc huma.Context, next func(huma.Context)) {
+		ctx, cancel := context.WithTimeout(hc.Context(), handlingTime)
+		defer cancel()
+		r, w := humago.Unwrap(hc)
+		key, err := s.keys.bearer(ctx, r)
+		if err == nil && !slices.Contains(roles, key.Scope.Role) {
+			err = forbidden("the role " + string(key.Scope.Role) + " may not do this: use a key whose role is " + list(roles))
+		}
+		if err != nil {
+			s.problem(err).write(w)
+			return
+		}
+		next(huma.WithContext(hc, context.WithValue(ctx, scopeKey{}, key.Scope)))
+	}
+}
+
+// ownNumber keeps a subscriber's key to its own number.
+func ownNumber(scope callsign.Scope, n number) error {
+	if scope.Role == callsign.RoleSubscriber && scope.MSISDN != n.MSISDN {
+		return forbidden("this key is for another number: use " + scope.MSISDN.E164())
+	}
+	return nil
+}
+
+func list(roles []callsign.Role) string {
+	names := make([]string, len(roles))
+	for i, r := range roles {
+		names[i] = string(r)
+	}
+	return strings.Join(names, " or ")
+}

@@ -1,0 +1,121 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/callsign-as/callsign"
+)
+
+// Calls reads what was recorded of calls. A list is newest first.
+type Calls interface {
+	Calls(context.Context, callsign.Scope, callsign.CallFilter) ([]callsign.Call, error)
+	Timeline(context.Context, callsign.Scope, callsign.CallID) (callsign.Timeline, error)
+}
+
+// call is a callsign.Call in JSON.
+type call struct {
+	ID        callsign.CallID `json:"id"`
+	Caller    number          `json:"caller"`
+	Callee    number          `json:"callee"`
+	At        time.Time       `json:"at"`
+	Access    string          `json:"access,omitempty" doc:"the caller's access network, if known"`
+	Exempt    string          `json:"exempt,omitempty" doc:"why nothing may be done for this call"`
+	SIPCallID string          `json:"sip_call_id,omitempty"`
+	Events    []event         `json:"events,omitzero" nullable:"false" doc:"the timeline; not in a list"`
+}
+
+// event is a line of a timeline.
+type event struct {
+	At        time.Time          `json:"at"`
+	Kind      callsign.EventKind `json:"kind"`
+	Reason    string             `json:"reason,omitempty"`
+	Link      string             `json:"link,omitempty"`
+	MessageID string             `json:"message_id,omitempty"`
+	Text      string             `json:"text,omitempty"`
+	Wire      []byte             `json:"wire,omitempty" doc:"the message itself, if it was kept"`
+}
+
+func callJSON(c callsign.Call) call {
+	return call{c.ID, number{c.Caller}, number{c.Callee}, c.At, c.Access, c.Exempt, c.SIPCallID, nil}
+}
+
+func (s *Server) registerCalls(api huma.API) {
+	route(s, api, "GET /v1/calls", "Calls, newest first", 0, operators(), s.listCalls)
+	route(s, api, "GET /v1/calls/{id}", "A call's timeline", 0, operators(), s.getCall)
+	route(s, api, "POST /v1/whatif", "What a call would show, on which channel, and why", 0, operators(), s.whatIf)
+}
+
+func (s *Server) listCalls(ctx context.Context, scope callsign.Scope, in *struct {
+	Callee number    `query:"callee"`
+	Caller number    `query:"caller"`
+	Since  time.Time `query:"since" doc:"RFC 3339; only calls from then on"`
+	After  string    `query:"after" pattern:"^[0-9a-f]{32}$" doc:"next of the page before"`
+	Limit  int       `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"how many rows at most"`
+},
+) (*reply[rows[call]], error) {
+	calls, err := s.o.Calls.Calls(ctx, scope, callsign.CallFilter{
+		Caller: in.Caller.MSISDN, Callee: in.Callee.MSISDN, Since: in.Since, Page: callsign.Page{After: in.After, Limit: in.Limit},
+	})
+	return listed(calls, in.Limit, callJSON, func(c callsign.Call) string { return c.ID.String() }), err
+}
+
+func (s *Server) getCall(ctx context.Context, scope callsign.Scope, in *struct {
+	ID callsign.CallID `path:"id" pattern:"^[0-9a-fA-F]{32}$"`
+},
+) (*reply[call], error) {
+	t, err := s.o.Calls.Timeline(ctx, scope, in.ID)
+	out := callJSON(t.Call)
+	out.Events = make([]event, 0, len(t.Events))
+	for _, e := range t.Events {
+		out.Events = append(out.Events, event{e.At, e.Kind, e.Reason, e.Link, e.MessageID, e.Text, e.Wire})
+	}
+	return ok(out), err
+}
+
+// WhatIfRequest is a call that didn't happen.
+type WhatIfRequest struct {
+	Caller, Callee callsign.MSISDN
+	At             time.Time // never zero
+	Access         string    // as P-Access-Network-Info says it, "" if unknown
+}
+
+// WhatIfResult is what its caller would see, and why.
+type WhatIfResult struct {
+	Show    bool     `json:"show" doc:"whether anything would be shown"`
+	Text    string   `json:"text" doc:"as it would stand on the caller's screen"`
+	Channel string   `json:"channel" doc:"flash or ussd; empty if nothing would be shown"`
+	Coding  string   `json:"coding,omitempty" doc:"the alphabet in which it would be sent"`
+	Reasons []string `json:"reasons" doc:"why, in the order in which it was decided"`
+}
+
+func (s *Server) whatIf(ctx context.Context, scope callsign.Scope, in *struct {
+	Body struct {
+		Caller number    `json:"caller"`
+		Callee number    `json:"callee"`
+		At     time.Time `json:"at,omitzero" doc:"RFC 3339; now, if absent"`
+		Access string    `json:"access,omitempty" maxLength:"64" doc:"access type as in P-Access-Network-Info, like 3GPP-UTRAN-FDD"`
+	}
+},
+) (*reply[WhatIfResult], error) {
+	if s.o.WhatIf == nil {
+		return nil, newProblem(http.StatusNotImplemented, "no_calls", "this node takes no calls: ask one that does")
+	}
+	// Calls carry no tenant: that the callee is one of the asker's own is looked up first.
+	_, err := s.o.Subscribers.Subscriber(ctx, scope, in.Body.Callee.MSISDN)
+	if errors.Is(err, callsign.ErrNotFound) {
+		return ok(WhatIfResult{Reasons: []string{"the callee is not a subscriber"}}), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if in.Body.At.IsZero() {
+		in.Body.At = time.Now()
+	}
+	result, err := s.o.WhatIf(ctx, WhatIfRequest{in.Body.Caller.MSISDN, in.Body.Callee.MSISDN, in.Body.At, in.Body.Access})
+	return ok(result), err
+}

@@ -1,0 +1,45 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"time"
+)
+
+// Config is the section http of the configuration.
+type Config struct {
+	Listen      string        `yaml:"listen" doc:"where REST, the push websocket, /healthz, /readyz and /metrics are served, as ADDRESS:PORT"`
+	Heartbeat   time.Duration `yaml:"heartbeat" doc:"how often a push connection is pinged; twice this without a sign of life closes it with 4408"`
+	MaxBatch    int           `yaml:"max_batch" doc:"how many events one push frame may carry"`
+	MaxBytes    int           `yaml:"max_bytes" doc:"how long a push frame may be, in bytes; a longer one closes the connection with 1009"`
+	Credit      int           `yaml:"credit" doc:"how many events a push connection may have unacknowledged"`
+	Connections int           `yaml:"connections" doc:"how many push connections this node holds; one more is closed with 1013"`
+	Grace       time.Duration `yaml:"grace" doc:"how long push connections and requests may go on when the node stops"`
+}
+
+// DefaultConfig serves this machine only.
+func DefaultConfig() Config {
+	return Config{
+		Listen: "127.0.0.1:8080", Heartbeat: 20 * time.Second, MaxBatch: 100, MaxBytes: 64 << 10, Credit: 256,
+		Connections: 10_000, Grace: 5 * time.Second,
+	}
+}
+
+// Validate reports the first thing that can't work.
+func (c *Config) Validate() error {
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		return fmt.Errorf("http.listen %q: write it as ADDRESS:PORT, like 127.0.0.1:8080", c.Listen)
+	}
+	switch {
+	case c.Heartbeat < 10*time.Millisecond:
+		return errors.New("http.heartbeat is too short: use at least 10ms, like 20s")
+	case c.Grace < 0:
+		return errors.New("http.grace is negative: use a duration like 5s")
+	case c.MaxBatch < 1 || c.Credit < 1 || c.Connections < 1:
+		return errors.New("http.max_batch, http.credit and http.connections must be at least 1")
+	case c.MaxBytes < 1024:
+		return errors.New("http.max_bytes is too small for an event: use at least 1024")
+	}
+	return nil
+}

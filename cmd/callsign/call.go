@@ -1,0 +1,222 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/callsign-as/callsign"
+	"github.com/callsign-as/callsign/gsmbridge/smsc"
+	"github.com/callsign-as/callsign/sipas/phone"
+)
+
+type callCommand struct {
+	client
+	From string        `arg:"" help:"Who calls, like +8613800000001."`
+	To   string        `arg:"" help:"The subscriber who is called, like +8613900000002."`
+	Dry  bool          `help:"Place no call: ask what would be shown (the API's /v1/whatif)."`
+	SIP  string        `name:"sip" default:"127.0.0.1:5060" help:"Where the application server takes SIP."`
+	Next string        `placeholder:"ADDRESS:PORT" help:"Who comes behind the application server; without it a test phone that rings and answers."`
+	Ring time.Duration `default:"3s" help:"How long the test phone rings."`
+}
+
+// Run places the call, or asks what it would show.
+func (c callCommand) Run(s surroundings) error {
+	from, err := callsign.ParseMSISDN(c.From)
+	if err != nil {
+		return usageError{err}
+	}
+	to, err := callsign.ParseMSISDN(c.To)
+	if err != nil {
+		return usageError{err}
+	}
+	if c.Dry {
+		return c.whatIf(s, from, to)
+	}
+	since := time.Now()
+	if err := c.place(s, from, to); err != nil {
+		return err
+	}
+	seen, err := c.seen(s.ctx, from, to, since)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return c.show(s.stdout, seen.raw, "")
+	}
+	for _, e := range seen.Events {
+		fmt.Fprintf(s.stdout, "%s  %-9s  %s\n", e.At.Local().Format("15:04:05.000"), e.Kind, e.Reason)
+	}
+	return seen.tell(s.stdout, from, to)
+}
+
+func (c callCommand) whatIf(s surroundings, from, to callsign.MSISDN) error {
+	var raw json.RawMessage
+	in := map[string]string{"caller": from.E164(), "callee": to.E164()}
+	if err := c.do(s.ctx, http.MethodPost, "/v1/whatif", in, &raw); err != nil {
+		return err
+	}
+	var out struct {
+		Show    bool     `json:"show"`
+		Text    string   `json:"text"`
+		Reasons []string `json:"reasons"`
+	}
+	if err := json.Unmarshal(raw, &out); err != nil {
+		return err
+	}
+	if c.JSON {
+		return c.show(s.stdout, raw, "")
+	}
+	for _, r := range out.Reasons {
+		fmt.Fprintln(s.stdout, r)
+	}
+	if !out.Show {
+		_, err := fmt.Fprintf(s.stdout, "%s would be shown nothing\n", from.E164())
+		return err
+	}
+	smsc.Draw(s.stdout, smsc.Message{To: from, Text: out.Text, Flash: true})
+	return nil
+}
+
+// place calls through the application server to a test phone, or to whoever is behind it.
+func (c callCommand) place(s surroundings, from, to callsign.MSISDN) error {
+	as, err := netip.ParseAddrPort(c.SIP)
+	if err != nil {
+		return usageError{fmt.Errorf("--sip %q: write an IP address and port, like 127.0.0.1:5060", c.SIP)}
+	}
+	local := netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
+	if as.Addr().IsLoopback() {
+		local = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), 0)
+	}
+	ctx, stop := context.WithCancel(s.ctx)
+	defer stop()
+	phones, running := errgroup.WithContext(ctx)
+	caller, err := phone.Listen(local, 0)
+	if err != nil {
+		return err
+	}
+	phones.Go(func() error { return caller.Run(running) })
+	next, err := netip.ParseAddrPort(c.Next)
+	switch {
+	case c.Next == "":
+		callee, err := phone.Listen(local, c.Ring)
+		if err != nil {
+			return err
+		}
+		phones.Go(func() error { return callee.Run(running) })
+		next = callee.Addr()
+	case err != nil:
+		return usageError{fmt.Errorf("--next %q: write an IP address and port, like 127.0.0.1:6060", c.Next)}
+	}
+	progress := s.stdout
+	if c.JSON {
+		progress = s.stderr
+	}
+	err = caller.Place(ctx, phone.Call{From: from, To: to, Route: []netip.AddrPort{as, next}, Status: func(status int, text string) {
+		fmt.Fprintf(progress, "%s  %d %s\n", time.Now().Format("15:04:05.000"), status, text)
+	}})
+	stop()
+	return errors.Join(err, phones.Wait())
+}
+
+// seenCall is a call's timeline as the API tells it.
+type seenCall struct {
+	raw    json.RawMessage
+	Events []seenEvent `json:"events"`
+}
+
+type seenEvent struct {
+	At     time.Time          `json:"at"`
+	Kind   callsign.EventKind `json:"kind"`
+	Reason string             `json:"reason"`
+	Text   string             `json:"text"`
+}
+
+// seen waits until the timeline of the call that was just placed says how its text ended.
+func (c callCommand) seen(ctx context.Context, from, to callsign.MSISDN, since time.Time) (call seenCall, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	query := url.Values{"caller": {from.E164()}, "callee": {to.E164()}, "since": {since.UTC().Format(time.RFC3339Nano)}}
+	for {
+		var list struct {
+			Items []struct {
+				ID string `json:"id"`
+			} `json:"items"`
+		}
+		if err := c.do(ctx, http.MethodGet, "/v1/calls?"+query.Encode(), nil, &list); err != nil {
+			return call, err
+		}
+		if len(list.Items) > 0 {
+			if err := c.do(ctx, http.MethodGet, pathTo("calls", list.Items[0].ID), nil, &call.raw); err != nil {
+				return call, err
+			}
+			if err := json.Unmarshal(call.raw, &call); err != nil {
+				return call, err
+			}
+			if _, ended := call.ending(); ended {
+				return call, nil
+			}
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return call, fmt.Errorf("the call went through, but its timeline says nothing of a text: is %s a subscriber (callsign subscriber get %s)?", to.E164(), to.E164())
+		}
+	}
+}
+
+// ending is the event that says whether the text was shown.
+func (c seenCall) ending() (last seenEvent, ended bool) {
+	for _, e := range c.Events {
+		switch e.Kind {
+		case callsign.EventAccepted, callsign.EventSkipped, callsign.EventFailed:
+			last, ended = e, true
+		}
+	}
+	return last, ended
+}
+
+// tell draws the caller's phone, or says why it stayed dark.
+func (c seenCall) tell(w io.Writer, from, to callsign.MSISDN) error {
+	last, _ := c.ending()
+	if last.Kind != callsign.EventAccepted {
+		_, err := fmt.Fprintf(w, "%s was shown nothing: %s\n", from.E164(), explain(last.Reason))
+		return err
+	}
+	text := ""
+	for _, e := range c.Events {
+		if e.Kind == callsign.EventSubmitted {
+			text = e.Text
+		}
+	}
+	fmt.Fprintf(w, "%s, calling %s, sees:\n", from.E164(), to.E164())
+	smsc.Draw(w, smsc.Message{To: from, Text: text, Flash: true})
+	return nil
+}
+
+// explain says what a reason in a timeline means and what can be done about it.
+func explain(reason string) string {
+	if more, ok := map[string]string{
+		"no_caller":           "the caller's number is not known: P-Asserted-Identity has none (see show.caller_identity)",
+		"own_number":          "subscribers who call themselves are shown nothing",
+		"caller_out_of_range": "show.caller_ranges does not have the caller: add a prefix like +8613, or any",
+		"no_text":             "the subscriber has nothing to show: callsign signature put NUMBER TEXT sets one",
+		"unavailable":         "the store did not answer in time: see /readyz",
+		"diverted":            "another number was dialled: the text of who took the call over would tell who that is",
+		"already_delivered":   "this call has its text already",
+		"caller_cap":          "the caller got as many texts as show.per_caller_per_hour allows",
+		"global_cap":          "this node sends no more than show.per_second",
+		"repeat":              "show.repeat: the caller has seen this text already",
+	}[reason]; ok {
+		return more
+	}
+	return reason
+}

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/callsign-as/callsign"
+	"github.com/callsign-as/callsign/api"
+)
+
+type keyCommand struct {
+	Create keyCreate `cmd:"" help:"Make a key and print it: over the API, or with -c in the store itself, for the first one."`
+	List   keyList   `cmd:"" help:"List the keys (what they are, not the keys themselves)."`
+	Remove keyRemove `cmd:"" help:"Revoke a key."`
+}
+
+type keyCreate struct {
+	client
+	Config  string        `short:"c" placeholder:"FILE" help:"Write to the store of this configuration instead of asking the API."`
+	Role    string        `required:"" enum:"admin,operator,source,subscriber" help:"admin, operator, source or subscriber."`
+	Name    string        `help:"Whose it is, for administrators; the role if empty."`
+	Network string        `help:"Of a source: the network whose accounts it writes."`
+	Source  string        `help:"Of a source: the only CloudEvents source that it may name; needed when a network has several sources."`
+	MSISDN  string        `name:"msisdn" help:"Of a subscriber: the number."`
+	Expires time.Duration `name:"expires-in" help:"How long the key is good, like 720h; without it forever."`
+	Tenant  string        `default:"default" help:"The tenant, with -c only."`
+}
+
+// Run prints the key and nothing else, so that a script can take it.
+func (c keyCreate) Run(s surroundings) error {
+	if c.Name == "" {
+		c.Name = c.Role
+	}
+	if c.Config != "" {
+		return c.inStore(s)
+	}
+	in := map[string]any{"name": c.Name, "role": c.Role}
+	for key, value := range map[string]string{"network": c.Network, "source": c.Source, "msisdn": c.MSISDN} {
+		if value != "" {
+			in[key] = value
+		}
+	}
+	if c.Expires > 0 {
+		in["expires_in"] = int64(c.Expires.Seconds())
+	}
+	var raw json.RawMessage
+	if err := c.do(s.ctx, http.MethodPost, "/v1/keys", in, &raw); err != nil {
+		return err
+	}
+	var out struct {
+		Key string `json:"key"`
+	}
+	if err := json.Unmarshal(raw, &out); err != nil {
+		return err
+	}
+	if c.JSON {
+		return c.show(s.stdout, raw, "")
+	}
+	_, err := fmt.Fprintln(s.stdout, out.Key)
+	return err
+}
+
+func (c keyCreate) inStore(s surroundings) error {
+	config, err := loadConfig(c.Config, s.environ)
+	if err != nil {
+		return usageError{err}
+	}
+	scope := callsign.Scope{Tenant: c.Tenant, Role: callsign.Role(c.Role), Network: c.Network, Source: c.Source}
+	if scope.Role == callsign.RoleSource && c.Network == "" {
+		return usageError{errors.New("a source's key needs --network: the network whose accounts it writes")}
+	}
+	if c.MSISDN != "" || scope.Role == callsign.RoleSubscriber {
+		if scope.MSISDN, err = callsign.ParseMSISDN(c.MSISDN); err != nil {
+			return usageError{fmt.Errorf("--msisdn: %w", err)}
+		}
+	}
+	var expires time.Time
+	if c.Expires > 0 {
+		expires = time.Now().Add(c.Expires)
+	}
+	engine, err := openEngine(s.ctx, &config, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	defer engine.Close()
+	secret, key := api.NewKey(c.Name, scope, expires)
+	if err := engine.PutKey(s.ctx, key); err != nil {
+		return fmt.Errorf("keep the key: %w", err)
+	}
+	_, err = fmt.Fprintln(s.stdout, secret)
+	return err
+}
+
+type keyList struct{ client }
+
+// Run lists the keys.
+func (c keyList) Run(s surroundings) error {
+	var raw json.RawMessage
+	if err := c.do(s.ctx, http.MethodGet, "/v1/keys", nil, &raw); err != nil {
+		return err
+	}
+	var page struct {
+		Items []struct {
+			ID, Name, Role, Network string
+			Created                 time.Time
+			Revoked                 bool
+		} `json:"items"`
+	}
+	if err := json.Unmarshal(raw, &page); err != nil {
+		return err
+	}
+	var rows [][]string
+	for _, k := range page.Items {
+		state := "good"
+		if k.Revoked {
+			state = "revoked"
+		}
+		rows = append(rows, []string{k.ID, k.Name, k.Role, k.Network, k.Created.Local().Format(time.DateTime), state})
+	}
+	return c.show(s.stdout, raw, "ID\tNAME\tROLE\tNETWORK\tCREATED\tSTATE", rows...)
+}
+
+type keyRemove struct {
+	client
+	ID string `arg:"" help:"The key's id, as key list tells it."`
+}
+
+// Run revokes the key.
+func (c keyRemove) Run(s surroundings) error { return c.remove(s, pathTo("keys", c.ID), "key "+c.ID) }

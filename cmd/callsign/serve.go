@@ -1,0 +1,292 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/callsign-as/callsign"
+	"github.com/callsign-as/callsign/api"
+	"github.com/callsign-as/callsign/gsmbridge"
+	"github.com/callsign-as/callsign/sigsync"
+	"github.com/callsign-as/callsign/sipas"
+	"github.com/callsign-as/callsign/sipas/relay"
+	"github.com/callsign-as/callsign/store"
+	"github.com/callsign-as/callsign/store/sqlite"
+)
+
+type serveCommand struct {
+	Config string `short:"c" placeholder:"FILE" help:"The configuration; without it defaults and environment."`
+}
+
+// Run serves until it is told to stop.
+func (c serveCommand) Run(s surroundings) error {
+	config, err := loadConfig(c.Config, s.environ)
+	if err != nil {
+		return usageError{err}
+	}
+	log, err := newLog(s.stderr, config.Log)
+	if err != nil {
+		return usageError{err}
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400) // what a call allocates dies young: less collecting, for some memory
+	}
+	d, err := newDaemon(&config, log)
+	if err != nil {
+		return err
+	}
+	for _, w := range warnings(&config) {
+		log.Warn(w.Problem, "do", w.Do)
+	}
+	log.Info("serving", "sip", config.SIP.Listen, "http", d.listener.Addr().String(), "store", config.Store.URL, "version", version())
+	return d.run(s.ctx)
+}
+
+// daemon is every room of one node, wired.
+type daemon struct {
+	config   *Config
+	log      *slog.Logger
+	relay    *relay.Relay
+	listener net.Listener
+	engine   *sqlite.Engine
+	opening  atomic.Pointer[error] // why the store is not open yet; nil: it is
+	cached   *store.Cached
+	journal  *store.Journal
+	bridge   *gsmbridge.Bridge
+	workers  *sipas.Workers
+	intake   *sigsync.Intake
+	api      *api.Server
+	operator sipas.Operator
+}
+
+// newDaemon binds the sockets and builds the rooms; it opens nothing that may be away.
+func newDaemon(config *Config, log *slog.Logger) (_ *daemon, err error) {
+	d := &daemon{config: config, log: log}
+	defer func() {
+		if err != nil {
+			d.close()
+		}
+	}()
+	metrics := prometheus.NewRegistry()
+	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	room := func(name string) *slog.Logger { return log.With("room", name) }
+
+	sip := config.SIP
+	if sip.Secret, err = sipSecret(config); err != nil {
+		return nil, err
+	}
+	d.relay, err = relay.New(relay.Options{Config: sip, Shards: runtime.GOMAXPROCS(0), Metrics: metrics, Log: room("relay")})
+	if err != nil {
+		return nil, fmt.Errorf("%w: if another process has it, stop that one or change sip.listen", err)
+	}
+	if d.listener, err = net.Listen("tcp", config.HTTP.Listen); err != nil {
+		return nil, fmt.Errorf("%w: if another process has it, stop that one or change http.listen", err)
+	}
+	d.engine = sqlite.New(sqlite.Options{Path: config.Store.Path(), Log: room("store")})
+	notYet := errors.New("it is not open yet")
+	d.opening.Store(&notYet)
+	d.cached = store.NewCached(store.CachedOptions{Truth: d.engine, Metrics: metrics, Log: room("store")})
+	d.journal = store.NewJournal(store.JournalOptions{Keep: d.engine, Metrics: metrics, Log: room("journal")})
+	if d.bridge, err = gsmbridge.New(gsmbridge.Options{Config: config.SMPP, Recorder: d.journal, Metrics: metrics, Log: room("gsmbridge")}); err != nil {
+		return nil, err
+	}
+	repeat, err := config.Show.RepeatPeriod()
+	if err != nil {
+		return nil, err
+	}
+	claims := store.NewClaims(store.ClaimsOptions{
+		Repeat: repeat, PerCaller: config.Show.PerCallerPerHour, PerSecond: config.Show.PerSecond, Metrics: metrics,
+	})
+	if d.workers, err = sipas.New(sipas.Options{
+		Config: config.Show, Profiles: d.cached, Claims: claims, Bridge: d.bridge, Recorder: d.journal, Metrics: metrics, Log: room("sipas"),
+	}); err != nil {
+		return nil, err
+	}
+	if d.operator, err = sipas.NewOperator(config.Show); err != nil {
+		return nil, err
+	}
+	d.intake = sigsync.NewIntake(sigsync.Options{Keeper: d.engine, Metrics: metrics, Log: room("sigsync")})
+	d.api, err = api.New(api.Options{
+		Config: config.HTTP, Intake: d.intake,
+		Subscribers: d.engine, Directory: d.engine, Accounts: d.engine, Calls: d.engine, Keys: d.engine, KeyHashes: d.engine, Cursors: d.engine,
+		WhatIf: d.whatIf, Ready: d.problems, Gatherer: metrics, Metrics: metrics, Log: room("api"), Version: version(),
+	})
+	return d, err
+}
+
+func (d *daemon) close() {
+	if d.relay != nil {
+		d.relay.Close()
+	}
+	if d.listener != nil {
+		_ = d.listener.Close()
+	}
+}
+
+// run serves until ctx ends, then stops in the order in which things are needed: the doors first, so that what they took is
+// kept; then those who work for calls; then what they write to. The relay forwards to the very end.
+func (d *daemon) run(ctx context.Context) error {
+	relaying := start(context.WithoutCancel(ctx), d.relay.Run)
+	keeping := start(context.WithoutCancel(ctx), d.open, d.cached.Run, d.journal.Run, d.intake.Run)
+	streams := make([]<-chan relay.Event, d.relay.Shards())
+	for i := range streams {
+		streams[i] = d.relay.Events(i)
+	}
+	calls := start(context.WithoutCancel(ctx), d.bridge.Run, func(ctx context.Context) error { return d.workers.Run(ctx, streams...) })
+	doors := start(ctx, func(ctx context.Context) error { return d.api.Run(ctx, d.listener) })
+
+	select {
+	case <-ctx.Done():
+	case <-relaying.failed:
+	case <-keeping.failed:
+	case <-calls.failed:
+	case <-doors.failed:
+	}
+	d.log.Info("stopping")
+	return errors.Join(doors.stop(), calls.stop(), keeping.stop(), d.engine.Close(), relaying.stop())
+}
+
+// stage is things that run together and stop together.
+type stage struct {
+	cancel context.CancelFunc
+	group  *errgroup.Group
+	failed <-chan struct{}
+}
+
+func start(ctx context.Context, runs ...func(context.Context) error) stage {
+	ctx, cancel := context.WithCancel(ctx)
+	group, running := errgroup.WithContext(ctx)
+	for _, run := range runs {
+		group.Go(func() error { return run(running) })
+	}
+	return stage{cancel, group, running.Done()}
+}
+
+func (s stage) stop() error {
+	s.cancel()
+	return s.group.Wait()
+}
+
+// open opens the store, however long it takes: calls go on without it.
+func (d *daemon) open(ctx context.Context) error {
+	for wait := time.Second; ; wait = min(2*wait, 15*time.Second) {
+		err := d.engine.Open(ctx)
+		if err == nil {
+			d.opening.Store(nil)
+			return nil
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		d.opening.Store(&err)
+		d.log.Error("the store can't be opened; calls go on, nothing is shown", "err", err, "again_in", wait)
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// problems is what /readyz tells: what does not work now and what to do about it.
+func (d *daemon) problems() []api.Problem {
+	problems := warnings(d.config)
+	if err := d.opening.Load(); err != nil {
+		problems = append(problems, api.Problem{Part: "store", Problem: (*err).Error(), Do: "see store.url; it is tried again by itself"})
+	} else {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		if err := d.engine.Ping(ctx); err != nil {
+			problems = append(problems, api.Problem{Part: "store", Problem: err.Error(), Do: "see that the store of store.url can be reached"})
+		}
+	}
+	for _, l := range d.bridge.Links() {
+		if !l.Bound {
+			problems = append(problems, api.Problem{Part: "smpp/" + l.Name, Problem: l.LastError, Do: "see that an SMSC answers at " + l.Address + "; it is tried again by itself"})
+		}
+	}
+	return problems
+}
+
+// warnings are settings with which nothing would ever be sent.
+func warnings(c *Config) (problems []api.Problem) {
+	if len(c.Show.CallerRanges) == 0 {
+		problems = append(problems, api.Problem{
+			Part: "show.caller_ranges", Problem: "it is empty, so nobody is sent any text",
+			Do: "set it to the callers who may get texts, like [+8613], or [any]",
+		})
+	}
+	if len(c.SMPP.Links) == 0 {
+		problems = append(problems, api.Problem{
+			Part: "smpp.links", Problem: "there is none, so no text can be sent",
+			Do: "name an SMSC: smpp: {links: [{name: a, address: 127.0.0.1:2775, system_id: x, password: y, channel: flash}]}",
+		})
+	}
+	return problems
+}
+
+// whatIf runs what a call would run: the same look-up, decision and rendering.
+func (d *daemon) whatIf(ctx context.Context, in api.WhatIfRequest) (out api.WhatIfResult, err error) {
+	profile, err := d.cached.Profile(ctx, in.Callee)
+	if err != nil {
+		return out, err
+	}
+	call := callsign.Call{Caller: in.Caller, Callee: in.Callee, At: in.At, Access: in.Access}
+	decision := sipas.Decide(call, profile, d.operator, in.At)
+	for _, r := range decision.Rules {
+		verdict := "yes"
+		if r.Refusal != "" {
+			verdict = "no (" + r.Refusal + ")"
+		}
+		out.Reasons = append(out.Reasons, r.Rule+": "+verdict)
+	}
+	if !decision.Show {
+		return out, nil
+	}
+	rendered, err := d.bridge.Render(callsign.Delivery{Call: call, Profile: profile, Text: decision.Text}, "flash")
+	if err != nil {
+		return out, err
+	}
+	out.Show, out.Text, out.Channel, out.Coding = true, rendered.Text, rendered.Channel, rendered.Encoding
+	return out, nil
+}
+
+// openEngine opens the store for a command.
+func openEngine(ctx context.Context, c *Config, log *slog.Logger) (*sqlite.Engine, error) {
+	engine := sqlite.New(sqlite.Options{Path: c.Store.Path(), Log: log})
+	if err := engine.Open(ctx); err != nil {
+		return nil, err
+	}
+	return engine, nil
+}
+
+type migrateCommand struct {
+	Config string `short:"c" placeholder:"FILE" help:"The configuration; without it defaults and environment."`
+}
+
+// Run brings the schema up to date.
+func (c migrateCommand) Run(s surroundings) error {
+	config, err := loadConfig(c.Config, s.environ)
+	if err != nil {
+		return usageError{err}
+	}
+	engine, err := openEngine(s.ctx, &config, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	defer engine.Close()
+	_, err = fmt.Fprintf(s.stdout, "%s: the schema is up to date\n", config.Store.URL)
+	return err
+}

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/callsign-as/callsign/gsmbridge/smsc"
+)
+
+type smscCommand struct {
+	Listen   string `default:"127.0.0.1:2775" help:"Where SMPP is served."`
+	HTTP     string `name:"http" default:"127.0.0.1:8775" help:"Where the handsets are served, as JSON: /handsets and /handsets/NUMBER."`
+	SystemID string `name:"system-id" help:"The only system_id that may bind; any without it."`
+	Password string `help:"The password that must come with it."`
+}
+
+// Run simulates an SMSC until it is told to stop.
+func (c smscCommand) Run(s surroundings) error {
+	smpp, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return fmt.Errorf("%w: if another process has it, choose another address with --listen", err)
+	}
+	web, err := net.Listen("tcp", c.HTTP)
+	if err != nil {
+		_ = smpp.Close()
+		return fmt.Errorf("%w: if another process has it, choose another address with --http", err)
+	}
+	server := smsc.New(smsc.Options{SystemID: c.SystemID, Password: c.Password, OnMessage: func(m smsc.Message) { smsc.Draw(s.stdout, m) }})
+	fmt.Fprintf(s.stdout, "SMPP on %s, handsets on http://%s/handsets\n", smpp.Addr(), web.Addr())
+	group, ctx := errgroup.WithContext(s.ctx)
+	group.Go(func() error { return server.Run(ctx, smpp) })
+	group.Go(func() error { return serveHTTP(ctx, web, server.Handler()) })
+	return group.Wait()
+}
+
+func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
+	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
+	stopped := context.AfterFunc(ctx, func() { _ = server.Close() })
+	defer stopped()
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}

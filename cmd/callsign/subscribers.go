@@ -1,0 +1,226 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// subscriberView is a subscriber as the API tells it.
+type subscriberView struct {
+	MSISDN   string        `json:"msisdn"`
+	Name     string        `json:"name"`
+	Accounts []accountView `json:"accounts"`
+}
+
+type accountView struct {
+	Network string    `json:"network"`
+	Account string    `json:"account"`
+	Text    string    `json:"text"`
+	Shown   string    `json:"shown"`
+	At      time.Time `json:"at"`
+}
+
+type subscriberCommand struct {
+	Put    subscriberPut    `cmd:"" help:"Create or change a subscriber."`
+	Get    subscriberGet    `cmd:"" help:"Show a subscriber with accounts and texts."`
+	List   subscriberList   `cmd:"" help:"List all subscribers."`
+	Remove subscriberRemove `cmd:"" help:"Remove a subscriber with all accounts and texts."`
+}
+
+type subscriberPut struct {
+	client
+	MSISDN string `arg:"" help:"The number, like +8613900000002."`
+	Name   string `help:"A name for administrators; callers never see it."`
+}
+
+// Run puts the subscriber.
+func (c subscriberPut) Run(s surroundings) error {
+	return c.putAndShow(s, pathTo("subscribers", c.MSISDN), map[string]string{"name": c.Name}, "MSISDN\tNAME", func(v subscriberView) []string {
+		return []string{v.MSISDN, v.Name}
+	})
+}
+
+// putAndShow puts in and shows what came back as one row.
+func (c *client) putAndShow(s surroundings, path string, in any, header string, row func(subscriberView) []string) error {
+	var raw json.RawMessage
+	if err := c.do(s.ctx, http.MethodPut, path, in, &raw); err != nil {
+		return err
+	}
+	var v subscriberView
+	if err := json.Unmarshal(raw, &v); err != nil {
+		return err
+	}
+	return c.show(s.stdout, raw, header, row(v))
+}
+
+type subscriberGet struct {
+	client
+	MSISDN string `arg:"" help:"The number, like +8613900000002."`
+}
+
+// Run shows the subscriber's accounts, one a row.
+func (c subscriberGet) Run(s surroundings) error { return c.showAccounts(s, c.MSISDN) }
+
+func (c *client) showAccounts(s surroundings, msisdn string) error {
+	var raw json.RawMessage
+	if err := c.do(s.ctx, http.MethodGet, pathTo("subscribers", msisdn), nil, &raw); err != nil {
+		return err
+	}
+	var v subscriberView
+	if err := json.Unmarshal(raw, &v); err != nil {
+		return err
+	}
+	var rows [][]string
+	for _, a := range v.Accounts {
+		at := ""
+		if !a.At.IsZero() {
+			at = a.At.Local().Format(time.DateTime)
+		}
+		rows = append(rows, []string{v.MSISDN, v.Name, a.Network, a.Account, at, a.Shown})
+	}
+	return c.show(s.stdout, raw, "MSISDN\tNAME\tNETWORK\tACCOUNT\tSAID\tSHOWN", rows...)
+}
+
+type subscriberList struct {
+	client
+}
+
+// Run lists page by page, so that a long list starts at once and takes no memory.
+func (c subscriberList) Run(s surroundings) error {
+	after := ""
+	for {
+		path := "/v1/subscribers?limit=1000"
+		if after != "" {
+			path += "&after=" + url.QueryEscape(after)
+		}
+		var raw json.RawMessage
+		if err := c.do(s.ctx, http.MethodGet, path, nil, &raw); err != nil {
+			return err
+		}
+		var page struct {
+			Items []subscriberView `json:"items"`
+			Next  string           `json:"next"`
+		}
+		if err := json.Unmarshal(raw, &page); err != nil {
+			return err
+		}
+		var rows [][]string
+		for _, v := range page.Items {
+			rows = append(rows, []string{v.MSISDN, v.Name, strconv.Itoa(len(v.Accounts))})
+		}
+		if err := c.show(s.stdout, raw, "MSISDN\tNAME\tACCOUNTS", rows...); err != nil || page.Next == "" {
+			return err
+		}
+		after = page.Next
+	}
+}
+
+type subscriberRemove struct {
+	client
+	MSISDN string `arg:"" help:"The number, like +8613900000002."`
+}
+
+// Run removes the subscriber.
+func (c subscriberRemove) Run(s surroundings) error {
+	return c.remove(s, pathTo("subscribers", c.MSISDN), c.MSISDN)
+}
+
+// remove deletes what path names and says so.
+func (c *client) remove(s surroundings, path, what string) error {
+	if err := c.do(s.ctx, http.MethodDelete, path, nil, nil); err != nil {
+		return err
+	}
+	return said(s.stdout, c.JSON, map[string]string{"removed": what}, what+" is removed")
+}
+
+// said prints one sentence, or with --json what it says.
+func said(w io.Writer, asJSON bool, object any, sentence string) error {
+	if asJSON {
+		return json.NewEncoder(w).Encode(object)
+	}
+	_, err := fmt.Fprintln(w, sentence)
+	return err
+}
+
+type accountCommand struct {
+	Put    accountPut    `cmd:"" help:"Link an IM account to a subscriber."`
+	List   accountList   `cmd:"" aliases:"get" help:"List a subscriber's accounts."`
+	Remove accountRemove `cmd:"" help:"Unlink an IM account."`
+}
+
+type accountArgs struct {
+	MSISDN  string `arg:"" help:"The subscriber's number, like +8613900000002."`
+	Network string `arg:"" help:"The IM network, like qq."`
+	Account string `arg:"" help:"The account's name there."`
+}
+
+func (a accountArgs) path() string {
+	return pathTo("subscribers", a.MSISDN, "accounts", a.Network, a.Account)
+}
+
+type accountPut struct {
+	client
+	accountArgs
+}
+
+// Run links the account.
+func (c accountPut) Run(s surroundings) error {
+	if err := c.do(s.ctx, http.MethodPut, c.path(), nil, nil); err != nil {
+		return err
+	}
+	return said(s.stdout, c.JSON, map[string]string{"msisdn": c.MSISDN, "network": c.Network, "account": c.Account},
+		fmt.Sprintf("%s's account %s is linked to %s", c.Network, c.Account, c.MSISDN))
+}
+
+type accountList struct {
+	client
+	MSISDN string `arg:"" help:"The subscriber's number, like +8613900000002."`
+}
+
+// Run lists the accounts.
+func (c accountList) Run(s surroundings) error { return c.showAccounts(s, c.MSISDN) }
+
+type accountRemove struct {
+	client
+	accountArgs
+}
+
+// Run unlinks the account.
+func (c accountRemove) Run(s surroundings) error {
+	return c.remove(s, c.path(), c.Network+"'s account "+c.Account)
+}
+
+type signatureCommand struct {
+	Put signaturePut `cmd:"" help:"Set a subscriber's text by hand; an empty one clears it."`
+	Get signatureGet `cmd:"" aliases:"list" help:"Show what each of a subscriber's accounts says."`
+}
+
+type signaturePut struct {
+	client
+	MSISDN string `arg:"" help:"The subscriber's number, like +8613900000002."`
+	Text   string `arg:"" help:"The text; quote it."`
+}
+
+// Run sets the text.
+func (c signaturePut) Run(s surroundings) error {
+	var out struct {
+		Status string `json:"status"`
+	}
+	if err := c.do(s.ctx, http.MethodPut, pathTo("subscribers", c.MSISDN, "signature"), map[string]string{"text": c.Text}, &out); err != nil {
+		return err
+	}
+	return said(s.stdout, c.JSON, out, fmt.Sprintf("%s's text: %s", c.MSISDN, out.Status))
+}
+
+type signatureGet struct {
+	client
+	MSISDN string `arg:"" help:"The subscriber's number, like +8613900000002."`
+}
+
+// Run shows the texts.
+func (c signatureGet) Run(s surroundings) error { return c.showAccounts(s, c.MSISDN) }

@@ -1,0 +1,56 @@
+package gsmbridge
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/callsign-as/callsign/gsmbridge/smpp"
+)
+
+// metrics are the bridge's; every label's values are configured names or words from this package.
+type metrics struct {
+	bound    *prometheus.GaugeVec
+	submits  *prometheus.CounterVec
+	seconds  *prometheus.HistogramVec
+	receipts *prometheus.CounterVec
+	lost     *prometheus.CounterVec
+	inbox    *prometheus.CounterVec
+	odd      *prometheus.CounterVec
+}
+
+func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
+	m := &metrics{
+		bound: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "callsign_smpp_bound", Help: "1 while the link is bound."}, []string{"link"}),
+		submits: counter("callsign_smpp_submits_total",
+			"Texts tried on the link: accepted, throttled, refused, ambiguous, unsent.", "link", "result"),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "callsign_smpp_submit_seconds", Help: "From the write of a submit_sm to its answer.",
+			Buckets: []float64{.001, .002, .005, .01, .02, .05, .1, .15, .25, .5, 1, 2.5, 5, 10},
+		}, []string{"link"}),
+		receipts: counter("callsign_smpp_receipts_total", "Delivery receipts by what they say.", "link", "stat"),
+		lost: counter("callsign_smpp_receipts_unmatched_total",
+			"Receipts that close no text: duplicate, unknown (no text has the id), and texts that no receipt will find: overflow.", "reason"),
+		inbox: counter("callsign_smpp_inbox_total", "Messages from handsets: taken, refused, failed.", "link", "result"),
+		odd:   counter("callsign_smpp_oddities_total", "What the SMSC did wrong or late and the link survived.", "link", "kind"),
+	}
+	if reg == nil {
+		return m, nil
+	}
+	for _, c := range []prometheus.Collector{m.bound, m.submits, m.seconds, m.receipts, m.lost, m.inbox, m.odd} {
+		if err := reg.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+// statLabel is a receipt's stat, "other" if it is none that SMPP 3.4 Appendix B names.
+func statLabel(r smpp.Receipt) string {
+	switch r.Stat {
+	case "DELIVRD", "EXPIRED", "DELETED", "UNDELIV", "ACCEPTD", "UNKNOWN", "REJECTD", "ENROUTE":
+		return r.Stat
+	}
+	return "other"
+}

@@ -1,0 +1,54 @@
+package gsmbridge
+
+import (
+	"slices"
+	"time"
+)
+
+// recent keeps values by key for a while, and at most so many: when it is full the oldest go. Several values may have the same
+// key. Its owner locks it.
+type recent[T any] struct {
+	limit int
+	keep  time.Duration
+	byKey map[string][]*kept[T]
+	order []*kept[T] // oldest first
+}
+
+type kept[T any] struct {
+	value   T
+	key     string
+	until   time.Time
+	removed bool
+}
+
+func newRecent[T any](limit int, keep time.Duration) *recent[T] {
+	return &recent[T]{limit: limit, keep: keep, byKey: make(map[string][]*kept[T])}
+}
+
+// add keeps v, and tells how many values had to go: too old, or for lack of room.
+func (r *recent[T]) add(key string, v T, now time.Time) (old, full int) {
+	for ; len(r.order) > 0 && (len(r.order) >= r.limit || now.After(r.order[0].until)); r.order = r.order[1:] {
+		switch oldest := r.order[0]; {
+		case oldest.removed:
+			continue
+		case now.After(oldest.until):
+			old++
+		default:
+			full++
+		}
+		r.remove(r.order[0])
+	}
+	k := &kept[T]{value: v, key: key, until: now.Add(r.keep)}
+	r.byKey[key] = append(r.byKey[key], k)
+	r.order = append(r.order, k)
+	return old, full
+}
+
+// remove makes k not found any more.
+func (r *recent[T]) remove(k *kept[T]) {
+	k.removed = true
+	r.byKey[k.key] = slices.DeleteFunc(r.byKey[k.key], func(o *kept[T]) bool { return o == k })
+	if len(r.byKey[k.key]) == 0 {
+		delete(r.byKey, k.key)
+	}
+}

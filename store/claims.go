@@ -1,0 +1,178 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/callsign-as/callsign"
+)
+
+// The values of ClaimsOptions.Repeat that are no periods.
+const (
+	RepeatAlways time.Duration = 0  // a caller is shown a text at each call
+	RepeatOnce   time.Duration = -1 // a caller is shown a callee's text once, until it changes
+)
+
+// Why a claim is refused. They stand in timelines.
+const (
+	alreadyDelivered = "already_delivered" // this call's text was released before: a fork, a spiral, a retransmission
+	repeated         = "repeat"            // the caller has seen it, and Repeat says that this is enough
+	callerCap        = "caller_cap"
+	globalCap        = "global_cap"
+)
+
+// deliverOnce is how long a call is remembered, so that its forks and spirals show its text once: longer than any rings.
+const deliverOnce = 180 * time.Second
+
+// ClaimsOptions are the limits. Zero: no limit.
+type ClaimsOptions struct {
+	Repeat    time.Duration // RepeatAlways, RepeatOnce, or the period in which a caller is shown a callee's text once
+	PerCaller int           // texts that one caller gets in Per at the most; 20 is a sane number
+	Per       time.Duration // default 1 h
+	PerSecond int           // texts to all callers together; 500 is a sane number
+	// Remember bounds how many calls, callers, and callers' callees are kept in memory; default 100,000 each. The oldest is
+	// forgotten for a new one and counted: then a text may be shown once too often.
+	Remember int
+	Metrics  prometheus.Registerer
+}
+
+// Claims is this node's memory of who was shown what. It is asked once for each delivery, when it is released.
+type Claims struct {
+	o     ClaimsOptions
+	began time.Time
+	mu    sync.Mutex
+	// Times are since began. calls has the claim of each call, by which Settle finds it; seen when a caller was last granted
+	// a callee's text; grants each caller's claims in Per, oldest first; second the latest PerSecond claims, a ring.
+	calls   book[callKey, time.Duration]
+	seen    book[seenKey, time.Duration]
+	grants  book[callsign.MSISDN, []time.Duration]
+	second  []time.Duration
+	next    int
+	results *prometheus.CounterVec
+	evicted prometheus.Counter
+}
+
+type callKey struct {
+	caller, callee callsign.MSISDN
+	once           string
+}
+
+type seenKey struct {
+	caller, callee callsign.MSISDN
+	text           [16]byte // of RepeatOnce: half its SHA-256
+}
+
+// NewClaims makes one that remembers nothing yet.
+func NewClaims(o ClaimsOptions) *Claims {
+	o.Per = cmp.Or(o.Per, time.Hour)
+	o.Remember = cmp.Or(o.Remember, 100_000)
+	c := &Claims{
+		o: o, began: time.Now(),
+		calls:  newBook[callKey, time.Duration](o.Remember),
+		seen:   newBook[seenKey, time.Duration](o.Remember),
+		grants: newBook[callsign.MSISDN, []time.Duration](o.Remember),
+		second: slices.Repeat([]time.Duration{-time.Second}, o.PerSecond),
+		results: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "callsign_claims_total", Help: "Deliveries that asked whether their text may be shown, by answer.",
+		}, []string{"result"}),
+		evicted: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "callsign_claims_evicted_total", Help: "Claims forgotten early as memory was full: a text may come once too often.",
+		}),
+	}
+	register(o.Metrics, c.results, c.evicted)
+	return c
+}
+
+// Claim grants d (an empty refusal) or says why not, in one step: of many that come at once no more are granted than may
+// be. A refusal uses nothing up. This node's memory never fails.
+func (c *Claims) Claim(_ context.Context, d callsign.Delivery) (refusal string, err error) {
+	c.mu.Lock()
+	refusal = c.claim(d, time.Since(c.began))
+	c.mu.Unlock()
+	c.results.WithLabelValues(cmp.Or(refusal, "granted")).Inc()
+	return refusal, nil
+}
+
+func (c *Claims) claim(d callsign.Delivery, now time.Duration) (refusal string) {
+	c.forget(now)
+	call, seen, caller := keyOfCall(d), c.keyOfSeen(d), d.Call.Caller
+	grants, _ := c.grants.get(caller)
+	grants = slices.DeleteFunc(grants, func(at time.Duration) bool { return at <= now-c.o.Per })
+	c.grants.set(caller, grants)
+	switch {
+	case c.calls.has(call):
+		return alreadyDelivered
+	case c.o.Repeat != RepeatAlways && c.seen.has(seen):
+		return repeated
+	case c.o.PerCaller > 0 && len(grants) >= c.o.PerCaller:
+		return callerCap
+	case c.o.PerSecond > 0 && now-c.second[c.next] < time.Second:
+		return globalCap
+	}
+	evicted := c.calls.add(call, now, now)
+	if c.o.Repeat != RepeatAlways {
+		evicted += c.seen.add(seen, now, now)
+	}
+	if c.o.PerCaller > 0 {
+		evicted += c.grants.add(caller, append(grants, now), now)
+	}
+	if c.o.PerSecond > 0 {
+		c.second[c.next] = now
+		c.next = (c.next + 1) % len(c.second)
+	}
+	c.evicted.Add(float64(evicted))
+	return ""
+}
+
+// forget lets go of what no longer refuses anybody.
+func (c *Claims) forget(now time.Duration) {
+	c.calls.expire(now - deliverOnce)
+	c.grants.expire(now - c.o.Per)
+	if c.o.Repeat > 0 {
+		c.seen.expire(now - c.o.Repeat)
+	}
+}
+
+// Settle tells how a granted delivery ended. One that was shown to nobody for sure (Failed, Dropped) gives back what it
+// used up, so that a fork of the call, or the next one, may try again; only the node's own second stays used, as the load
+// was there. An Ambiguous one may have been shown: it keeps everything.
+func (c *Claims) Settle(_ context.Context, d callsign.Delivery, o callsign.Outcome) error {
+	if o.State != callsign.Failed && o.State != callsign.Dropped {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	call, seen, caller := keyOfCall(d), c.keyOfSeen(d), d.Call.Caller
+	at, ok := c.calls.get(call)
+	if !ok {
+		return nil // settled before, or forgotten
+	}
+	c.calls.drop(call)
+	if last, ok := c.seen.get(seen); ok && last == at {
+		c.seen.drop(seen)
+	}
+	grants, _ := c.grants.get(caller)
+	if i := slices.Index(grants, at); i >= 0 {
+		c.grants.set(caller, slices.Delete(grants, i, i+1))
+	}
+	return nil
+}
+
+func keyOfCall(d callsign.Delivery) callKey {
+	return callKey{d.Call.Caller, d.Call.Callee, cmp.Or(d.Call.Once, d.Call.ID.String())}
+}
+
+func (c *Claims) keyOfSeen(d callsign.Delivery) seenKey {
+	k := seenKey{caller: d.Call.Caller, callee: d.Call.Callee}
+	if c.o.Repeat == RepeatOnce {
+		sum := sha256.Sum256([]byte(d.Text))
+		copy(k.text[:], sum[:])
+	}
+	return k
+}

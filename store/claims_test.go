@@ -1,0 +1,176 @@
+package store
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/callsign-as/callsign"
+)
+
+func delivery(caller, callee callsign.MSISDN, once, text string) callsign.Delivery {
+	return callsign.Delivery{Call: callsign.Call{Caller: caller, Callee: callee, Once: once}, Text: text}
+}
+
+func TestClaims(t *testing.T) {
+	// A step waits, settles the delivery with the state or, without one, claims it.
+	type step struct {
+		wait   time.Duration
+		d      callsign.Delivery
+		settle callsign.OutcomeState
+		want   string
+	}
+	claim := func(caller, callee callsign.MSISDN, once, text, want string) step {
+		return step{d: delivery(caller, callee, once, text), want: want}
+	}
+	after := func(d time.Duration, s step) step { s.wait = d; return s }
+	settle := func(caller, callee callsign.MSISDN, once, text string, state callsign.OutcomeState) step {
+		return step{d: delivery(caller, callee, once, text), settle: state}
+	}
+	for sentence, c := range map[string]struct {
+		o     ClaimsOptions
+		steps []step
+	}{
+		"a call's text is delivered once in three minutes": {ClaimsOptions{}, []step{
+			claim(1, 2, "a", "x", ""), claim(1, 2, "a", "x", alreadyDelivered), claim(1, 2, "b", "x", ""),
+			claim(1, 3, "a", "x", ""), claim(3, 2, "a", "x", ""),
+			after(179*time.Second, claim(1, 2, "a", "x", alreadyDelivered)),
+			after(time.Second, claim(1, 2, "a", "x", "")),
+		}},
+		"calls that nothing tells apart but their ID are told apart": {ClaimsOptions{}, []step{
+			{d: callsign.Delivery{Call: callsign.Call{ID: callsign.CallID{1}}}},
+			{d: callsign.Delivery{Call: callsign.Call{ID: callsign.CallID{2}}}},
+			{d: callsign.Delivery{Call: callsign.Call{ID: callsign.CallID{1}}}, want: alreadyDelivered},
+		}},
+		"once: until the text changes": {ClaimsOptions{Repeat: RepeatOnce}, []step{
+			claim(1, 2, "a", "x", ""), claim(1, 2, "b", "x", repeated), claim(1, 3, "c", "x", ""), claim(4, 2, "d", "x", ""),
+			after(1000*time.Hour, claim(1, 2, "e", "x", repeated)), claim(1, 2, "f", "y", ""), claim(1, 2, "g", "y", repeated),
+		}},
+		"a period: whatever the text": {ClaimsOptions{Repeat: 24 * time.Hour}, []step{
+			claim(1, 2, "a", "x", ""), claim(1, 2, "b", "y", repeated), claim(1, 3, "c", "x", ""),
+			after(24*time.Hour-time.Second, claim(1, 2, "d", "x", repeated)),
+			after(time.Second, claim(1, 2, "e", "x", "")), claim(1, 2, "f", "x", repeated),
+		}},
+		"a caller gets so many in an hour, any hour": {ClaimsOptions{PerCaller: 2}, []step{
+			claim(1, 2, "a", "x", ""), after(50*time.Minute, claim(1, 3, "b", "x", "")), claim(1, 4, "c", "x", callerCap),
+			claim(9, 4, "d", "x", ""),
+			after(10*time.Minute, claim(1, 4, "e", "x", "")), claim(1, 4, "f", "x", callerCap),
+			after(50*time.Minute, claim(1, 4, "g", "x", "")), claim(1, 5, "h", "x", callerCap),
+		}},
+		"all callers together get so many in a second, any second": {ClaimsOptions{PerSecond: 2}, []step{
+			claim(1, 2, "a", "x", ""), after(900*time.Millisecond, claim(2, 2, "b", "x", "")),
+			after(99*time.Millisecond, claim(3, 2, "c", "x", globalCap)),
+			after(time.Millisecond, claim(3, 2, "c", "x", "")), claim(4, 2, "d", "x", globalCap),
+		}},
+		"a refusal uses nothing up": {ClaimsOptions{Repeat: RepeatOnce, PerCaller: 2, PerSecond: 1}, []step{
+			claim(1, 2, "a", "x", ""), claim(1, 3, "b", "x", globalCap), claim(1, 3, "b", "x", globalCap),
+			after(time.Second, claim(1, 3, "b", "x", "")), after(time.Second, claim(1, 4, "c", "x", callerCap)), claim(5, 4, "d", "x", ""),
+		}},
+		"what failed or was dropped gives all back": {ClaimsOptions{Repeat: RepeatOnce, PerCaller: 1}, []step{
+			claim(1, 2, "a", "x", ""), settle(1, 2, "a", "x", callsign.Failed),
+			claim(1, 2, "a", "x", ""), settle(1, 2, "a", "x", callsign.Dropped),
+			claim(1, 2, "b", "x", ""), claim(1, 3, "c", "x", callerCap),
+		}},
+		"what was or may have been shown gives nothing back": {ClaimsOptions{Repeat: RepeatOnce, PerCaller: 2}, []step{
+			claim(1, 2, "a", "x", ""), settle(1, 2, "a", "x", callsign.Accepted), claim(1, 2, "a", "x", alreadyDelivered),
+			claim(1, 2, "b", "x", repeated), claim(1, 3, "c", "x", ""), settle(1, 3, "c", "x", callsign.Ambiguous),
+			claim(1, 3, "c", "x", alreadyDelivered), claim(1, 3, "d", "x", repeated), claim(1, 4, "e", "x", callerCap),
+		}},
+		"settling twice, or what was never claimed, gives nothing away": {ClaimsOptions{PerCaller: 2}, []step{
+			claim(1, 2, "a", "x", ""), claim(1, 2, "b", "x", ""), settle(1, 2, "z", "x", callsign.Failed),
+			settle(1, 2, "b", "x", callsign.Failed), settle(1, 2, "b", "x", callsign.Failed),
+			claim(1, 2, "c", "x", ""), claim(1, 2, "d", "x", callerCap),
+		}},
+		"a late failure takes no other call's mark": {ClaimsOptions{Repeat: time.Minute}, []step{
+			claim(1, 2, "a", "x", ""), after(61*time.Second, claim(1, 2, "b", "x", "")),
+			settle(1, 2, "a", "x", callsign.Failed), claim(1, 2, "c", "x", repeated),
+		}},
+		"a claim repeated while the window slides stays exact": {ClaimsOptions{PerCaller: 2, Per: time.Minute}, []step{
+			claim(1, 2, "a", "x", ""), after(30*time.Second, claim(1, 2, "b", "x", "")),
+			after(31*time.Second, claim(1, 2, "b", "x", alreadyDelivered)), claim(1, 2, "b", "x", alreadyDelivered),
+			claim(1, 2, "c", "x", ""), claim(1, 2, "d", "x", callerCap), after(30*time.Second, claim(1, 2, "d", "x", "")),
+		}},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				claims := NewClaims(c.o)
+				for i, s := range c.steps {
+					time.Sleep(s.wait)
+					if s.settle != "" {
+						if err := claims.Settle(t.Context(), s.d, callsign.Outcome{State: s.settle}); err != nil {
+							t.Errorf("step %d: %v", i, err)
+						}
+						continue
+					}
+					if got, err := claims.Claim(t.Context(), s.d); got != s.want || err != nil {
+						t.Errorf("step %d: refusal %q, %v, want %q", i, got, err, s.want)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestClaimsAreAtomic(t *testing.T) {
+	c := NewClaims(ClaimsOptions{PerCaller: 5})
+	var (
+		wg      sync.WaitGroup
+		mu      sync.Mutex
+		granted int
+	)
+	for i := range 50 {
+		wg.Go(func() {
+			if refusal, _ := c.Claim(t.Context(), delivery(1, 2, fmt.Sprint(i/2), "x")); refusal == "" {
+				mu.Lock()
+				granted++
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	if granted != 5 {
+		t.Errorf("%d of 50 claims at once were granted, want 5", granted)
+	}
+}
+
+func TestClaimsAreBounded(t *testing.T) {
+	c := NewClaims(ClaimsOptions{Repeat: RepeatOnce, PerCaller: 1, Remember: 10, Metrics: prometheus.NewRegistry()})
+	for i := range callsign.MSISDN(25) {
+		if refusal, _ := c.Claim(t.Context(), delivery(i, 2, "a", "x")); refusal != "" {
+			t.Fatalf("caller %d: %s", i, refusal)
+		}
+	}
+	for name, n := range map[string]int{"calls": len(c.calls.pages), "seen": len(c.seen.pages), "grants": len(c.grants.pages)} {
+		if n != 10 {
+			t.Errorf("%d %s are remembered, want 10", n, name)
+		}
+	}
+	if got := testutil.ToFloat64(c.evicted); got != 3*15 {
+		t.Errorf("%v evictions are counted, want 45", got)
+	}
+	if refusal, _ := c.Claim(t.Context(), delivery(24, 2, "a", "x")); refusal != alreadyDelivered {
+		t.Errorf("the latest was forgotten: %q", refusal)
+	}
+	if refusal, _ := c.Claim(t.Context(), delivery(0, 2, "a", "x")); refusal != "" {
+		t.Errorf("the oldest was not forgotten: %q", refusal)
+	}
+}
+
+func TestClaimsForgetWhatIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := NewClaims(ClaimsOptions{Repeat: time.Hour, PerCaller: 20})
+		for i := range callsign.MSISDN(100) {
+			_, _ = c.Claim(t.Context(), delivery(i, 2, "a", "x"))
+		}
+		time.Sleep(time.Hour)
+		_, _ = c.Claim(t.Context(), delivery(1000, 2, "a", "x"))
+		if got := [...]int{len(c.calls.pages), len(c.seen.pages), len(c.grants.pages)}; got != [...]int{1, 1, 1} {
+			t.Errorf("remembered are %v, want the last one only", got)
+		}
+	})
+}

@@ -1,0 +1,37 @@
+package store
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestConfig(t *testing.T) {
+	for url, want := range map[string]struct{ path, err string }{
+		DefaultConfig().URL:                {path: "callsign.db"},
+		"sqlite:///var/lib/callsign/x.db":  {path: "/var/lib/callsign/x.db"},
+		"sqlite://./data/100% mine.db":     {path: "./data/100% mine.db"},
+		"":                                 {err: "use sqlite://"},
+		"callsign.db":                      {err: "use sqlite://"},
+		"sqlite://":                        {err: "names no file"},
+		"sqlite:///var/lib/":               {err: "names no file"},
+		"sqlite://x.db?mode=ro":            {err: "no parameters"},
+		"postgres://u:secret@db/callsign":  {err: "not built yet"},
+		"postgresql://u:secret@db/callsig": {err: "not built yet"},
+		"mysql://u:secret@db/x":            {err: "no engine"},
+	} {
+		c := Config{URL: url}
+		err := c.Validate()
+		switch {
+		case want.err == "" && (err != nil || c.Path() != want.path):
+			t.Errorf("%q: path %q, %v, want %q", url, c.Path(), err, want.path)
+		case want.err != "" && (err == nil || !strings.Contains(err.Error(), want.err) || strings.Contains(err.Error(), "secret")):
+			t.Errorf("%q: error %v, want one that says %q", url, err, want.err)
+		}
+	}
+	if err := (&CacheConfig{}).Validate(); err != nil {
+		t.Error(err)
+	}
+	if err := (&CacheConfig{URL: "redis://:secret@x"}).Validate(); err == nil || strings.Contains(err.Error(), "secret") {
+		t.Errorf("a shared cache: %v, want an error without its password", err)
+	}
+}

@@ -1,0 +1,46 @@
+package sqlite
+
+import (
+	"context"
+	"time"
+
+	"github.com/callsign-as/callsign"
+)
+
+// signatureColumns are what signatureFields scan; a is accounts, outer joined.
+const signatureColumns = `
+	coalesce(a.network, ''), coalesce(a.account, ''), coalesce(a.text, ''), coalesce(a.shown, ''), coalesce(a.lang, ''),
+	coalesce(a.epoch, 0), coalesce(a.version, 0), coalesce(a.at, 0), coalesce(a.expires, 0), coalesce(a.origin, '')`
+
+func signatureFields(s *callsign.Signature, at, expires *int64) []any {
+	return []any{
+		&s.Network, &s.Account, &s.Text, &s.Shown, &s.Lang,
+		&s.Stamp.Epoch, &s.Stamp.Version, at, expires, &s.Origin,
+	}
+}
+
+const profileQuery = `
+SELECT s.msisdn, s.tenant, s.name, s.rev, ` + signatureColumns + `
+FROM subscribers s
+LEFT JOIN accounts a ON a.msisdn = s.msisdn AND a.shown <> '' AND (a.expires = 0 OR a.expires > ?2)
+WHERE s.msisdn = ?1
+ORDER BY a.at DESC, a.network, a.account LIMIT 1`
+
+// Profile is what a call needs to know of m. Of several accounts the one that spoke last is shown; ErrNotFound if m is
+// nobody's.
+func (e *Engine) Profile(ctx context.Context, m callsign.MSISDN) (callsign.Profile, error) {
+	f := e.file.Load()
+	if f == nil {
+		return callsign.Profile{}, e.failed("profile of "+m.String(), errNotOpen)
+	}
+	var (
+		p           callsign.Profile
+		at, expires int64
+	)
+	fields := append([]any{&p.MSISDN, &p.Tenant, &p.Name, &p.Rev}, signatureFields(&p.Signature, &at, &expires)...)
+	if err := f.profile.QueryRowContext(ctx, m, time.Now().UnixMicro()).Scan(fields...); err != nil {
+		return callsign.Profile{}, e.failed("profile of "+m.String(), err)
+	}
+	p.Signature.At, p.Signature.Expires = fromMicros(at), fromMicros(expires)
+	return p, nil
+}

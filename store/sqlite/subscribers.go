@@ -1,0 +1,177 @@
+package sqlite
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/callsign-as/callsign"
+)
+
+// limit bounds what a page may ask for.
+func limit(p callsign.Page) int { return min(cmp.Or(max(p.Limit, 0), 100), 1000) }
+
+// manual is the name of a number's own account.
+func manual(m callsign.MSISDN) string { return strconv.FormatUint(uint64(m), 10) }
+
+// PutSubscriber creates s, with the account for texts set by hand, or renames it: only its MSISDN and Name are read.
+// A number that belongs to another tenant is ErrConflict.
+func (e *Engine) PutSubscriber(ctx context.Context, sc callsign.Scope, s callsign.Subscriber) (created bool, err error) {
+	err = e.write(ctx, "put subscriber "+s.MSISDN.String(), func(w *writing) error {
+		var owner string
+		err := w.QueryRowContext(ctx, `SELECT tenant FROM subscribers WHERE msisdn = ?`, s.MSISDN).Scan(&owner)
+		created = errors.Is(err, sql.ErrNoRows)
+		switch {
+		case created:
+		case err != nil:
+			return err
+		case owner != sc.Tenant:
+			return callsign.ErrConflict
+		}
+		rev, err := w.revision(ctx, s.MSISDN)
+		if err != nil {
+			return err
+		}
+		if !created {
+			_, err = w.ExecContext(ctx, `UPDATE subscribers SET name = ?, rev = ? WHERE tenant = ? AND msisdn = ?`,
+				s.Name, rev, sc.Tenant, s.MSISDN)
+			return err
+		}
+		if _, err := w.ExecContext(ctx, `INSERT INTO subscribers (msisdn, tenant, name, rev) VALUES (?, ?, ?, ?)`,
+			s.MSISDN, sc.Tenant, s.Name, rev); err != nil {
+			return err
+		}
+		return w.insertAccount(ctx, sc.Tenant, s.MSISDN, callsign.ManualNetwork, manual(s.MSISDN))
+	})
+	return created && err == nil, err
+}
+
+func (w *writing) insertAccount(ctx context.Context, tenant string, m callsign.MSISDN, network, account string) error {
+	_, err := w.ExecContext(ctx, `INSERT INTO accounts (tenant, network, account, msisdn) VALUES (?, ?, ?, ?)`,
+		tenant, network, account, m)
+	return err
+}
+
+// Subscriber is m with its accounts, in the order of network and account; ErrNotFound if it isn't this tenant's.
+func (e *Engine) Subscriber(ctx context.Context, sc callsign.Scope, m callsign.MSISDN) (callsign.Subscriber, error) {
+	what := "subscriber " + m.String()
+	ss, err := e.subscribers(ctx, what, `SELECT * FROM subscribers WHERE tenant = ? AND msisdn = ?`, sc.Tenant, m)
+	if err != nil {
+		return callsign.Subscriber{}, err
+	}
+	if len(ss) == 0 {
+		return callsign.Subscriber{}, e.failed(what, callsign.ErrNotFound)
+	}
+	return ss[0], nil
+}
+
+// Subscribers are the tenant's, in the order of their numbers; Page.After is a MSISDN.
+func (e *Engine) Subscribers(ctx context.Context, sc callsign.Scope, p callsign.Page) ([]callsign.Subscriber, error) {
+	var after callsign.MSISDN
+	if p.After != "" {
+		if err := after.UnmarshalText([]byte(p.After)); err != nil {
+			return nil, fmt.Errorf("subscribers after: %w", err)
+		}
+	}
+	return e.subscribers(ctx, "subscribers",
+		`SELECT * FROM subscribers WHERE tenant = ? AND msisdn > ? ORDER BY msisdn LIMIT ?`, sc.Tenant, after, limit(p))
+}
+
+// subscribers reads whom the query selects. The join leaves nobody out: everyone has the manual account.
+func (e *Engine) subscribers(ctx context.Context, what, query string, args ...any) (_ []callsign.Subscriber, err error) {
+	rows, err := e.query(ctx, `
+		SELECT s.msisdn, s.tenant, s.name, s.rev, `+signatureColumns+`
+		FROM (`+query+`) s JOIN accounts a ON a.msisdn = s.msisdn AND a.tenant = s.tenant
+		ORDER BY s.msisdn, a.network, a.account`, args...)
+	if err != nil {
+		return nil, e.failed(what, err)
+	}
+	defer func() { _ = rows.Close() }()
+	var ss []callsign.Subscriber
+	for rows.Next() {
+		var (
+			s           callsign.Subscriber
+			sig         callsign.Signature
+			at, expires int64
+		)
+		fields := append([]any{&s.MSISDN, &s.Tenant, &s.Name, &s.Rev}, signatureFields(&sig, &at, &expires)...)
+		if err := rows.Scan(fields...); err != nil {
+			return nil, e.failed(what, err)
+		}
+		sig.At, sig.Expires = fromMicros(at), fromMicros(expires)
+		if n := len(ss); n == 0 || ss[n-1].MSISDN != s.MSISDN {
+			ss = append(ss, s)
+		}
+		last := &ss[len(ss)-1]
+		last.Accounts = append(last.Accounts, sig)
+	}
+	return ss, e.failed(what, rows.Err())
+}
+
+// DeleteSubscriber forgets m, its accounts and their texts. Its revision is used up: should m come again, it goes on above.
+func (e *Engine) DeleteSubscriber(ctx context.Context, sc callsign.Scope, m callsign.MSISDN) error {
+	return e.write(ctx, "delete subscriber "+m.String(), func(w *writing) error {
+		if err := w.one(ctx, `DELETE FROM subscribers WHERE tenant = ? AND msisdn = ?`, sc.Tenant, m); err != nil {
+			return err
+		}
+		_, err := w.revision(ctx, m)
+		return err
+	})
+}
+
+// one runs a statement that must meet a row, and gives ErrNotFound if it didn't.
+func (w *writing) one(ctx context.Context, query string, args ...any) error {
+	r, err := w.ExecContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	if n, err := r.RowsAffected(); err != nil || n > 0 {
+		return err
+	}
+	return callsign.ErrNotFound
+}
+
+// LinkAccount gives m an account; created is false if it has it already. An account of another subscriber, and anybody
+// else's manual account, are ErrConflict.
+func (e *Engine) LinkAccount(ctx context.Context, sc callsign.Scope, m callsign.MSISDN, network, account string) (created bool, err error) {
+	err = e.write(ctx, "link account of "+m.String(), func(w *writing) error {
+		var known bool
+		if err := w.QueryRowContext(ctx, `SELECT 1 FROM subscribers WHERE tenant = ? AND msisdn = ?`, sc.Tenant, m).Scan(&known); err != nil {
+			return err
+		}
+		var owner callsign.MSISDN
+		err := w.QueryRowContext(ctx, `SELECT msisdn FROM accounts WHERE tenant = ? AND network = ? AND account = ?`,
+			sc.Tenant, network, account).Scan(&owner)
+		switch {
+		case err == nil && owner == m:
+			return nil
+		case err != nil && !errors.Is(err, sql.ErrNoRows):
+			return err
+		case err == nil, network == callsign.ManualNetwork:
+			return callsign.ErrConflict
+		}
+		if err := w.insertAccount(ctx, sc.Tenant, m, network, account); err != nil {
+			return err
+		}
+		created = true
+		return w.raise(ctx, m)
+	})
+	return created && err == nil, err
+}
+
+// UnlinkAccount takes an account, and what it said, from m. The manual one stays: ErrConflict.
+func (e *Engine) UnlinkAccount(ctx context.Context, sc callsign.Scope, m callsign.MSISDN, network, account string) error {
+	return e.write(ctx, "unlink account of "+m.String(), func(w *writing) error {
+		if err := w.one(ctx, `DELETE FROM accounts WHERE tenant = ? AND msisdn = ? AND network = ? AND account = ?`,
+			sc.Tenant, m, network, account); err != nil {
+			return err
+		}
+		if network == callsign.ManualNetwork {
+			return callsign.ErrConflict // and so the deletion is undone
+		}
+		return w.raise(ctx, m)
+	})
+}

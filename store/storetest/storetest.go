@@ -1,0 +1,129 @@
+// Package storetest is what every engine must keep. Engine is the only place where the union of the methods is written
+// down: rooms declare the one to three that they use. It knows no engine; each engine's own test calls Run.
+package storetest
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/callsign-as/callsign"
+)
+
+// Engine is everything that an engine does.
+type Engine interface {
+	Profile(context.Context, callsign.MSISDN) (callsign.Profile, error)
+	Changes(ctx context.Context, changed func(callsign.MSISDN, uint64), lost func()) error
+	Keep(context.Context, []callsign.Entry) ([]callsign.Status, error)
+	Cursor(ctx context.Context, tenant, source string) (int64, error)
+
+	PutSubscriber(context.Context, callsign.Scope, callsign.Subscriber) (created bool, err error)
+	Subscriber(context.Context, callsign.Scope, callsign.MSISDN) (callsign.Subscriber, error)
+	Subscribers(context.Context, callsign.Scope, callsign.Page) ([]callsign.Subscriber, error)
+	DeleteSubscriber(context.Context, callsign.Scope, callsign.MSISDN) error
+	LinkAccount(ctx context.Context, s callsign.Scope, m callsign.MSISDN, network, account string) (created bool, err error)
+	UnlinkAccount(ctx context.Context, s callsign.Scope, m callsign.MSISDN, network, account string) error
+
+	AppendEvents(context.Context, []callsign.Event) error
+	Calls(context.Context, callsign.Scope, callsign.CallFilter) ([]callsign.Call, error)
+	Timeline(context.Context, callsign.Scope, callsign.CallID) (callsign.Timeline, error)
+	Forget(ctx context.Context, before time.Time) (n int64, err error)
+
+	PutKey(context.Context, callsign.Key) error
+	KeyByHash(context.Context, [32]byte) (callsign.Key, error)
+	Keys(context.Context, callsign.Scope) ([]callsign.Key, error)
+	RevokeKey(ctx context.Context, s callsign.Scope, id string) error
+
+	Ping(context.Context) error
+}
+
+// Run holds an engine against every rule. open gives an empty one and closes it when its test ends.
+func Run(t *testing.T, open func(t *testing.T) Engine) {
+	for name, test := range map[string]func(*testing.T, Engine){
+		"subscribers: put, read, page, delete":                             subscribers,
+		"accounts: an account has one subscriber":                          accounts,
+		"tenants: nobody reads or changes another tenant's rows":           tenants,
+		"revisions: each change raises Rev, also over a deletion":          revisions,
+		"profile: the newest signature that may be shown":                  profile,
+		"keep: a table of who wins":                                        keepTable,
+		"keep: any sequence ends as Stamp.Newer says":                      keepProperty,
+		"keep: racing writers end in one state":                            keepRace,
+		"keep: a failed batch keeps nothing":                               keepAllOrNothing,
+		"cursor: the greatest Seq, whatever became of it":                  cursor,
+		"changes: told after the commit, and a slow listener of its loss":  changes,
+		"timeline: calls and events in any order, pages, filters, forgets": timeline,
+		"keys: put, find, list, revoke":                                    keys,
+		"contexts: one that has ended is its own error":                    contexts,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, open(t)) })
+	}
+}
+
+const (
+	anna  callsign.MSISDN = 8613800000001
+	ben   callsign.MSISDN = 8613800000002
+	chloe callsign.MSISDN = 8613800000003
+)
+
+var (
+	ours   = callsign.Scope{Tenant: "ours"}
+	theirs = callsign.Scope{Tenant: "theirs"}
+	noon   = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+)
+
+func wantErr(t *testing.T, what string, got, want error) {
+	t.Helper()
+	if !errors.Is(got, want) {
+		t.Errorf("%s: %v, want %v", what, got, want)
+	}
+}
+
+// put makes m a subscriber of sc with the accounts, each given as network and name.
+func put(t *testing.T, e Engine, sc callsign.Scope, m callsign.MSISDN, accounts ...[2]string) {
+	t.Helper()
+	if _, err := e.PutSubscriber(t.Context(), sc, callsign.Subscriber{MSISDN: m}); err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range accounts {
+		if _, err := e.LinkAccount(t.Context(), sc, m, a[0], a[1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func keep(t *testing.T, e Engine, entries ...callsign.Entry) []callsign.Status {
+	t.Helper()
+	statuses, err := e.Keep(t.Context(), entries)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(statuses) != len(entries) {
+		t.Fatalf("%d statuses for %d entries", len(statuses), len(entries))
+	}
+	return statuses
+}
+
+// said is an entry of ours as the intake would pass it on.
+func said(network, account, text string, stamp callsign.Stamp) callsign.Entry {
+	return callsign.Entry{
+		Change: callsign.Change{
+			Tenant: ours.Tenant, Source: "src", ID: "id-" + text, Network: network, Account: account,
+			Text: text, Stamp: stamp, At: noon,
+		},
+		Shown: text,
+	}
+}
+
+func contexts(t *testing.T, e Engine) {
+	put(t, e, ours, anna)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := e.Profile(ctx, anna)
+	wantErr(t, "Profile", err, context.Canceled)
+	_, err = e.Keep(ctx, []callsign.Entry{said("qq", "1", "hello", callsign.TimedStamp(noon))})
+	wantErr(t, "Keep", err, context.Canceled)
+	if err := e.Ping(t.Context()); err != nil {
+		t.Errorf("Ping after that: %v", err)
+	}
+}
