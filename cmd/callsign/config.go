@@ -164,7 +164,7 @@ func readEnvironment(environ []string, c *Config) error {
 			v.SetString(value)
 			return nil
 		}
-		if v.Kind() == reflect.Slice && v.Type().Elem().Kind() != reflect.Struct && !strings.HasPrefix(strings.TrimSpace(value), "[") {
+		if v.Kind() == reflect.Slice && !isSection(v.Type().Elem()) && !strings.HasPrefix(strings.TrimSpace(value), "[") {
 			value = "[" + quoteEach(value) + "]"
 		}
 		fresh := reflect.New(v.Type())

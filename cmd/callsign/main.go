@@ -113,7 +113,7 @@ func (c configCommand) Run(s surroundings) error {
 		return usageError{err}
 	}
 	for _, w := range warnings(&config) {
-		fmt.Fprintf(s.stdout, "%s: warning: %s: %s\n", c.Check, w.Problem, w.Do)
+		fmt.Fprintf(s.stdout, "%s: warning: %s: %s: %s\n", c.Check, w.Part, w.Problem, w.Do)
 	}
 	_, err = fmt.Fprintf(s.stdout, "%s: it can be used\n", c.Check)
 	return err

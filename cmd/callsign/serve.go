@@ -48,7 +48,7 @@ func (c serveCommand) Run(s surroundings) error {
 		return err
 	}
 	for _, w := range warnings(&config) {
-		log.Warn(w.Problem, "do", w.Do)
+		log.Warn("nothing will be sent", "part", w.Part, "problem", w.Problem, "do", w.Do)
 	}
 	log.Info("serving", "sip", config.SIP.Listen, "http", d.listener.Addr().String(), "store", config.Store.URL, "version", version())
 	return d.run(s.ctx)
