@@ -3,6 +3,7 @@ package sipas
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,10 +35,8 @@ func DefaultConfig() Config {
 // Validate reports the first value that makes no sense.
 func (c *Config) Validate() error {
 	oneOf := func(key, value string, allowed ...string) error {
-		for _, a := range allowed {
-			if value == a {
-				return nil
-			}
+		if slices.Contains(allowed, value) {
+			return nil
 		}
 		return fmt.Errorf("show.%s is %q: use %s", key, value, strings.Join(allowed, " or "))
 	}

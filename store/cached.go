@@ -151,7 +151,7 @@ func (c *Cached) Profile(ctx context.Context, m callsign.MSISDN) (callsign.Profi
 		}
 		s.mu.Unlock()
 
-		err := f.err
+		var err error
 		if first {
 			err = c.fly(ctx, s, m, f)
 		} else if err = f.wait(ctx); errors.Is(err, errAbandoned) {

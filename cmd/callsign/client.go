@@ -93,11 +93,12 @@ func (c *client) do(ctx context.Context, method, path string, in, out any) error
 
 // pathTo joins the parts of a path of the API, each escaped.
 func pathTo(parts ...string) string {
-	path := "/v1"
+	var path strings.Builder
+	path.WriteString("/v1")
 	for _, p := range parts {
-		path += "/" + url.PathEscape(p)
+		path.WriteString("/" + url.PathEscape(p))
 	}
-	return path
+	return path.String()
 }
 
 // show prints what the API answered: as it is with --json, else as a table.

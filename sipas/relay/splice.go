@@ -12,7 +12,7 @@ type edit struct {
 // as they are.
 func splice(out, msg []byte, edits ...edit) []byte {
 	at := 0
-	for done := 0; done < len(edits); done++ {
+	for done := range edits {
 		next := done
 		for i := done + 1; i < len(edits); i++ {
 			if edits[i].at.from < edits[next].at.from {
