@@ -6,7 +6,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 missing=
-for pair in sipp:sip-tester tshark:tshark node:nodejs npm:npm; do
+for pair in gcc:build-essential sipp:sip-tester tshark:tshark node:nodejs npm:npm; do
 	command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair#*:}"
 done
 if [ -n "$missing" ]; then

@@ -158,7 +158,7 @@ func (c *Cached) Profile(ctx context.Context, m callsign.MSISDN) (callsign.Profi
 			continue
 		}
 		if err == nil || errors.Is(err, callsign.ErrNotFound) {
-			c.metrics.miss()
+			c.metrics.misses.Inc()
 			return f.profile, err
 		}
 		return c.fallBack(s, m, err)
@@ -202,10 +202,10 @@ func (c *Cached) fallBack(s *shard, m callsign.MSISDN, err error) (callsign.Prof
 	h := c.look(s, m) // again: a change may have been told meanwhile
 	s.mu.Unlock()
 	if h.state == absent {
-		c.metrics.failed()
+		c.metrics.failures.Inc()
 		return callsign.Profile{}, err
 	}
-	c.metrics.stale()
+	c.metrics.stales.Inc()
 	return h.answer()
 }
 

@@ -53,10 +53,6 @@ func (m *cachedMetrics) hit(found bool) {
 	}
 }
 
-func (m *cachedMetrics) miss()   { m.misses.Inc() }
-func (m *cachedMetrics) stale()  { m.stales.Inc() }
-func (m *cachedMetrics) failed() { m.failures.Inc() }
-
 // register registers unless there is nowhere to.
 func register(to prometheus.Registerer, cs ...prometheus.Collector) {
 	if to != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -407,12 +408,17 @@ func TestWhatIsRememberedIsWhatWasRead(t *testing.T) {
 
 func BenchmarkPeek(b *testing.B) {
 	const n = 1_000_000
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
 	c := NewCached(CachedOptions{Truth: everyone{}, MaxBytes: 1 << 30})
 	text := 0
 	for m := range callsign.MSISDN(n) {
 		p, _ := c.Profile(b.Context(), m+1)
 		text += len(p.Signature.Shown)
 	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
 	i := callsign.MSISDN(0)
 	for b.Loop() {
 		i = (i*1664525 + 1013904223) % n
@@ -420,4 +426,5 @@ func BenchmarkPeek(b *testing.B) {
 			b.Fatal("not there: ", i)
 		}
 	}
+	b.ReportMetric(float64(int(after.HeapAlloc-before.HeapAlloc)-text)/n, "B/entry-beyond-text")
 }

@@ -4,15 +4,19 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Config says where everything is kept: the section "store".
 type Config struct {
-	URL string `yaml:"url" doc:"sqlite://FILE, relative to the working directory, or sqlite:///ABSOLUTE/FILE"`
+	URL       string        `yaml:"url" doc:"sqlite://FILE, relative to the working directory, or sqlite:///ABSOLUTE/FILE"`
+	KeepCalls time.Duration `yaml:"keep_calls" doc:"how long timelines of calls are kept; 1h to 87600h"`
 }
 
 // DefaultConfig keeps everything in a file beside the program's working directory.
-func DefaultConfig() Config { return Config{URL: "sqlite://callsign.db"} }
+func DefaultConfig() Config {
+	return Config{URL: "sqlite://callsign.db", KeepCalls: 30 * 24 * time.Hour}
+}
 
 // Validate reports what can't be used, and what to write instead. It never repeats a URL that may hold a password.
 func (c *Config) Validate() error {
@@ -28,6 +32,8 @@ func (c *Config) Validate() error {
 		return errors.New("store.url names no file: use sqlite://FILE or sqlite:///ABSOLUTE/FILE")
 	case strings.ContainsAny(rest, "?#"):
 		return errors.New("store.url: sqlite takes a file and no parameters: leave out ? and # and what follows")
+	case c.KeepCalls < time.Hour || c.KeepCalls > 10*365*24*time.Hour:
+		return fmt.Errorf("store.keep_calls is %v: use 1h to 87600h", c.KeepCalls)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestConfig(t *testing.T) {
@@ -19,7 +20,8 @@ func TestConfig(t *testing.T) {
 		"postgresql://u:secret@db/callsig": {err: "not built yet"},
 		"mysql://u:secret@db/x":            {err: "no engine"},
 	} {
-		c := Config{URL: url}
+		c := DefaultConfig()
+		c.URL = url
 		err := c.Validate()
 		switch {
 		case want.err == "" && (err != nil || c.Path() != want.path):
@@ -27,6 +29,9 @@ func TestConfig(t *testing.T) {
 		case want.err != "" && (err == nil || !strings.Contains(err.Error(), want.err) || strings.Contains(err.Error(), "secret")):
 			t.Errorf("%q: error %v, want one that says %q", url, err, want.err)
 		}
+	}
+	if err := (&Config{URL: "sqlite://x.db", KeepCalls: time.Minute}).Validate(); err == nil || !strings.Contains(err.Error(), "use 1h") {
+		t.Errorf("timelines for a minute: %v, want the bounds", err)
 	}
 	if err := (&CacheConfig{}).Validate(); err != nil {
 		t.Error(err)

@@ -139,7 +139,7 @@ func (d *daemon) close() {
 // kept; then those who work for calls; then what they write to. The relay forwards to the very end.
 func (d *daemon) run(ctx context.Context) error {
 	relaying := start(context.WithoutCancel(ctx), d.relay.Run)
-	keeping := start(context.WithoutCancel(ctx), d.open, d.cached.Run, d.journal.Run, d.intake.Run)
+	keeping := start(context.WithoutCancel(ctx), d.open, d.cached.Run, d.journal.Run, d.intake.Run, d.forget)
 	streams := make([]<-chan relay.Event, d.relay.Shards())
 	for i := range streams {
 		streams[i] = d.relay.Events(i)
@@ -196,6 +196,25 @@ func (d *daemon) open(ctx context.Context) error {
 		case <-time.After(wait):
 		case <-ctx.Done():
 			return nil
+		}
+	}
+}
+
+// forget removes old timelines, once an hour.
+func (d *daemon) forget(ctx context.Context) error {
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case now := <-tick.C:
+			n, err := d.engine.Forget(ctx, now.Add(-d.config.Store.KeepCalls))
+			if err != nil {
+				d.log.Warn("old timelines could not be removed; it is tried again in an hour", "err", err)
+			} else if n > 0 {
+				d.log.Info("old timelines are removed", "calls", n)
+			}
 		}
 	}
 }

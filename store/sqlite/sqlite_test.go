@@ -94,21 +94,23 @@ func TestANewDatabaseIsPrivate(t *testing.T) {
 }
 
 func TestManyMayOpenANewFileAtOnce(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "x.db")
-	var wg sync.WaitGroup
-	for range 4 {
-		wg.Go(func() {
-			e, err := sqlite.Open(t.Context(), sqlite.Options{Path: path})
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			if err := e.Close(); err != nil {
-				t.Error(err)
-			}
-		})
+	for range 5 {
+		path := filepath.Join(t.TempDir(), "x.db")
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				e, err := sqlite.Open(t.Context(), sqlite.Options{Path: path})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if err := e.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
 	}
-	wg.Wait()
 }
 
 func TestAClosedEngineIsUnavailable(t *testing.T) {

@@ -288,6 +288,17 @@ func profile(t *testing.T, e Engine) {
 	wantErr(t, "nobody's profile", err, callsign.ErrNotFound)
 }
 
+// next is what comes out of c; a minute without it is a failure rather than a hang.
+func next[T any](t *testing.T, what string, c <-chan T) (v T) {
+	t.Helper()
+	select {
+	case v = <-c:
+	case <-time.After(time.Minute):
+		t.Fatalf("%s was never told", what)
+	}
+	return v
+}
+
 type told struct {
 	msisdn callsign.MSISDN
 	rev    uint64
@@ -316,7 +327,7 @@ func changes(t *testing.T, e Engine) {
 			}
 		}, func() { lost <- struct{}{} })
 	}()
-	<-lost // the feed stands
+	next(t, "the feed to stand", lost)
 
 	rev := func(m callsign.MSISDN) uint64 {
 		p, err := e.Profile(t.Context(), m)
@@ -329,7 +340,7 @@ func changes(t *testing.T, e Engine) {
 		t.Helper()
 		var got []told
 		for range want {
-			got = append(got, <-heard)
+			got = append(got, next(t, what, heard))
 		}
 		slices.SortFunc(got, func(a, b told) int { return cmp.Compare(a.msisdn, b.msisdn) })
 		if !slices.Equal(got, want) {
@@ -337,7 +348,7 @@ func changes(t *testing.T, e Engine) {
 		}
 	}
 	put(t, e, ours, ben, [2]string{"qq", "2"})
-	first := <-heard
+	first := next(t, "creation", heard)
 	hear("create and link", told{ben, rev(ben)})
 	if first.msisdn != ben || first.rev >= rev(ben) {
 		t.Errorf("creation was told as %v", first)
@@ -347,13 +358,13 @@ func changes(t *testing.T, e Engine) {
 	hear("a batch tells each once", told{anna, rev(anna)}, told{ben, rev(ben)})
 	keep(t, e, said("qq", "1", "x", callsign.Stamp{Version: 1})) // stale: nothing to tell
 	put(t, e, ours, chloe)
-	created := <-heard
+	created := next(t, "creation", heard)
 	if err := e.DeleteSubscriber(t.Context(), ours, chloe); err != nil {
 		t.Fatal(err)
 	}
-	deleted := <-heard
+	deleted := next(t, "deletion", heard)
 	put(t, e, ours, chloe)
-	again := <-heard
+	again := next(t, "creation again", heard)
 	for _, h := range []told{created, deleted, again} {
 		if h.msisdn != chloe {
 			t.Errorf("heard %v, want of Chloe only", h)
@@ -367,9 +378,9 @@ func changes(t *testing.T, e Engine) {
 	hang.Lock()
 	flood(t, e)
 	hang.Unlock()
-	<-lost
+	next(t, "the loss", lost)
 	cancel()
-	if err := <-ended; err != nil {
+	if err := next(t, "the end", ended); err != nil {
 		t.Errorf("at the end: %v, want nil", err)
 	}
 }
