@@ -27,7 +27,7 @@ type Truth interface {
 // CachedOptions are what a Cached is made of. Truth is required.
 type CachedOptions struct {
 	Truth    Truth
-	MaxBytes int           // what profiles may take of memory; default 64 MiB, about 300,000 of them
+	MaxBytes int           // what profiles may take of memory; default 64 MiB, about 250,000 of them
 	MaxAge   time.Duration // after it a profile is read again, so that what the feed missed heals; default 60 s
 	MaxStale time.Duration // how old a profile may be shown while the truth can't be read; default 10 min
 	Metrics  prometheus.Registerer

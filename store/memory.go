@@ -11,8 +11,8 @@ import (
 
 const (
 	shards = 64
-	// entryCost is what an entry takes beyond its text: itself and its place in the index, whose map is half full at worst.
-	entryCost = int(unsafe.Sizeof(entry{})) + 34
+	// entryCost is what an entry takes beyond its text: itself, and as measured its place in the index and what growing costs.
+	entryCost = int(unsafe.Sizeof(entry{})) + 56
 )
 
 // shard is a part of memory: a table of entries in a slab, evicted by CLOCK. It is bounded in bytes; when they don't

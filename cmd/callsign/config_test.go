@@ -68,7 +68,7 @@ func TestAConfigurationThatCannotBeUsedSaysWhatToDo(t *testing.T) {
 		"a cache":                  {"cache: { url: redis://h }\n", nil, []string{"cache.url"}},
 		"a provider":               {"sync: { providers: [ { network: qq } ] }\n", nil, []string{"sync.providers", "/v1/push"}},
 		"a log level":              {"log: { level: loud }\n", nil, []string{"log.level", "use debug"}},
-		"TCP":                      {"sip: { listen: [\"tcp://127.0.0.1:5060\"] }\n", nil, []string{"sip.listen[0]", "udp://127.0.0.1:5060"}},
+		"TLS without certificate":  {"sip: { listen: [\"tls://127.0.0.1:5061\"] }\n", nil, []string{"sip.listen[0]", "sip.tls.cert"}},
 		"an HTTP address":          {"http: { listen: here }\n", nil, []string{"http.listen"}},
 		"a link without address":   {"smpp: { links: [ { name: a, system_id: x } ] }\n", nil, []string{"smpp.links[0]"}},
 		"an environment value":     {"", []string{"CALLSIGN_SHOW_WINDOW=soon"}, []string{"CALLSIGN_SHOW_WINDOW", "soon"}},

@@ -101,6 +101,7 @@ func (d *demo) start(dir string) (stage, error) {
 	d.config.Show.CallerRanges = []string{"any"}
 	d.config.Store.URL = "sqlite://" + filepath.Join(dir, "callsign.db")
 	d.config.State.Dir = dir
+	d.config.SIP.Listen = d.config.SIP.Listen[:1] // its phones speak UDP
 	if !udpFree(d.config.SIP.Listen[0]) {
 		d.config.SIP.Listen = []string{"udp://127.0.0.1:0"}
 	}

@@ -152,11 +152,11 @@ func (l *lockedBuffer) String() string {
 // Until waits for a condition, at most 20 seconds.
 func Until(t testing.TB, what string, so func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for !so() {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(20 * time.Second); !so(); <-tick.C {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited 20 s in vain for %s", what)
 		}
-		time.Sleep(5 * time.Millisecond)
 	}
 }

@@ -17,7 +17,7 @@ var reasons = map[int]string{
 
 // answer builds an answer of our own to a request, to be sent where it came from. The To tag tells us the ACK (RFC 3261
 // §16.11 has a stateless proxy answer nothing itself: Deviation, a tag that is an HMAC stands in for the state).
-func answer(out, msg []byte, status int, m *message, v via, peer netip.AddrPort, tag string) []byte {
+func answer(out, msg []byte, status int, m *message, v via, peer netip.AddrPort, stream bool, tag string) []byte {
 	out = append(out, "SIP/2.0 "...)
 	out = strconv.AppendInt(out, int64(status), 10)
 	out = append(append(append(out, ' '), reasons[status]...), "\r\n"...)
@@ -31,7 +31,7 @@ func answer(out, msg []byte, status int, m *message, v via, peer netip.AddrPort,
 		line := msg[h.line.from:h.line.to]
 		switch {
 		case h.line == m.vias[0].line:
-			edits := viaEdits(msg, v, peer)
+			edits := viaEdits(msg, v, peer, stream)
 			for i := range edits {
 				edits[i].at.from -= h.line.from
 				edits[i].at.to -= h.line.from
@@ -50,9 +50,9 @@ func answer(out, msg []byte, status int, m *message, v via, peer netip.AddrPort,
 	return append(out, "Content-Length: 0\r\n\r\n"...)
 }
 
-func viaEdits(msg []byte, v via, peer netip.AddrPort) [2]edit {
+func viaEdits(msg []byte, v via, peer netip.AddrPort, stream bool) [2]edit {
 	named, isIP := address(v.host)
-	return receivedFrom(msg, v, peer.Addr().String(), peer.Port(), !isIP || named != peer.Addr())
+	return receivedFrom(msg, v, peer.Addr().String(), peer.Port(), !isIP || named != peer.Addr(), stream)
 }
 
 // answersUs reports whether an ACK belongs to an answer of our own: its To tag is the one that we gave.

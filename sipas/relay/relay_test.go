@@ -81,7 +81,7 @@ func (b *bench) send(from *net.UDPConn, s string) {
 
 func (b *bench) receive(at *net.UDPConn) string {
 	b.t.Helper()
-	buf := make([]byte, maxDatagram)
+	buf := make([]byte, maxMessage)
 	_ = at.SetReadDeadline(time.Now().Add(10 * time.Second))
 	n, err := at.Read(buf)
 	if err != nil {
@@ -99,7 +99,7 @@ func (b *bench) nothing(at *net.UDPConn) {
 		b.t.Errorf("relayed although it must not be:\n%s", got)
 	}
 	_ = at.SetReadDeadline(time.Now())
-	buf := make([]byte, maxDatagram)
+	buf := make([]byte, maxMessage)
 	if n, err := at.Read(buf); err == nil {
 		b.t.Errorf("sent although it must not be:\n%s", buf[:n])
 	}
@@ -432,7 +432,7 @@ func TestEveryTruncationAndRandomDamageIsSurvived(t *testing.T) {
 		var m message
 		if scan(damaged, &m) && m.status == 0 && m.nVias > 0 {
 			if v, ok := readVia(damaged, m.vias[0].value); ok {
-				s := b.relay.newSocket(0)
+				s := b.relay.newForwarder("UDP", b.relay.Addrs()[0])
 				s.relayed(damaged, &m, v, netip.MustParseAddrPort("127.0.0.1:9"), callsign.BranchKey{}, 1)
 			}
 		}
@@ -545,14 +545,14 @@ func TestConfigErrorsSayWhatToDo(t *testing.T) {
 	}{
 		"nothing to listen on":       {func(c *Config) { c.Listen = nil }, "name at least one socket"},
 		"no scheme":                  {func(c *Config) { c.Listen = []string{"127.0.0.1:5060"} }, "write it as udp://"},
-		"another transport":          {func(c *Config) { c.Listen = []string{"tcp://127.0.0.1:5060"} }, "use udp://127.0.0.1:5060"},
+		"another transport":          {func(c *Config) { c.Listen = []string{"sctp://127.0.0.1:5060"} }, "use udp, tcp or tls"},
 		"a name to listen on":        {func(c *Config) { c.Listen = []string{"udp://localhost:5060"} }, "not an IP address and port"},
 		"everywhere, not advertised": {func(c *Config) { c.Listen = []string{"udp://0.0.0.0:5060"} }, "set sip.advertise"},
 		"a header in advertise":      {func(c *Config) { c.Advertise = "a\r\nX: y" }, "sip.advertise"},
 		"a short secret":             {func(c *Config) { c.Secret = "short" }, "at least 16"},
 		"a name as next hop":         {func(c *Config) { c.NextHop = []string{"softswitch.test:5060"} }, "write an IP address and port"},
 		"ourselves as next hop":      {func(c *Config) { c.NextHop = []string{"127.0.0.1:5060"} }, "would loop"},
-		"TLS":                        {func(c *Config) { c.TLS.Cert = "x" }, "UDP only"},
+		"TLS without a certificate":  {func(c *Config) { c.Listen = []string{"tls://127.0.0.1:5061"} }, "set sip.tls.cert"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			config := DefaultConfig()
@@ -575,8 +575,8 @@ func FuzzRelayed(f *testing.F) {
 	f.Add([]byte(b.Replace(invite)))
 	f.Add([]byte("OPTIONS sip:x SIP/2.0\nv:SIP/2.0/UDP a;rport,SIP/2.0/UDP b\nroute:<sip:a>,<sip:b>\nmax-forwards:1\ncseq:1 OPTIONS\n\n"))
 	f.Add([]byte("SIP/2.0 180 Ringing\r\nVia: SIP/2.0/UDP [::1]:5060;branch=z9hG4bK-cs-00\r\n\r\n"))
-	r := &Relay{config: Config{Secret: secret}, own: own{addrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5060")}}, sockets: []*net.UDPConn{nil}, metrics: newMetrics(nil)}
-	s := r.newSocket(0)
+	r := &Relay{config: Config{Secret: secret}, own: own{addrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5060")}}, metrics: newMetrics(nil)}
+	s := r.newForwarder("UDP", r.own.addrs[0])
 	peer := netip.MustParseAddrPort("127.0.0.9:6060")
 	f.Fuzz(func(t *testing.T, msg []byte) {
 		var m message
@@ -612,6 +612,6 @@ func FuzzRelayed(f *testing.F) {
 		if !bytes.Equal(out[o.end:], msg[m.end:]) || o.uri.text(out) != m.uri.text(msg) {
 			t.Fatalf("body or Request-URI changed:\n%q\nfrom\n%q", out, msg)
 		}
-		answer(nil, msg, 483, &m, v, peer, "tag")
+		answer(nil, msg, 483, &m, v, peer, false, "tag")
 	})
 }

@@ -37,21 +37,25 @@ func dropFirst(of [2]header, n int) edit {
 
 // receivedFrom is the edits that write into a Via where it came from (RFC 3261 §18.2.1, RFC 3581 §4): received where the
 // sender's own host differs or rport asks for it, and rport's value. A value that the sender wrote itself is replaced.
-func receivedFrom(msg []byte, v via, peer string, port uint16, differs bool) [2]edit {
+// Deviation: over a stream both are written unasked, so that an answer finds the connection without any state.
+func receivedFrom(msg []byte, v via, peer string, port uint16, differs, stream bool) [2]edit {
 	behind := span{v.sentBy.to, v.sentBy.to} // not at the end, where a quote may be left open
 	edits := [2]edit{{at: behind}, {at: behind}}
-	if v.hasRport {
-		number := strconv.AppendUint([]byte{'='}, uint64(port), 10)
+	number := strconv.AppendUint([]byte{'='}, uint64(port), 10)
+	switch {
+	case v.hasRport:
 		if at := v.rport; at.empty() && (at.from == 0 || msg[at.from-1] != '=') {
 			edits[0] = edit{at: at, text: number}
 		} else {
 			edits[0] = edit{at: at, text: number[1:]}
 		}
+	case stream:
+		edits[0].text = append([]byte(";rport"), number...)
 	}
 	switch {
 	case v.hasReceived && !v.received.empty():
 		edits[1] = edit{at: v.received, text: []byte(peer)}
-	case v.hasRport || differs:
+	case v.hasRport || differs || stream:
 		edits[1].text = []byte(";received=" + peer)
 	}
 	return edits

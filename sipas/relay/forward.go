@@ -1,0 +1,285 @@
+package relay
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/callsign-as/callsign"
+)
+
+// forwarder forwards the messages of one goroutine: of a UDP socket, or of a stream. What leaves takes the transport
+// that it came by: to change it would need a transaction's state.
+type forwarder struct {
+	*Relay
+	via    string // our Via line up to the key
+	stream bool
+	signer *signer
+	out    []byte
+	// write sends a message to a peer, or where that connection is gone to orElse. It must not block and may not keep msg.
+	// unsent gives what to answer if it turns out later that a request could not be sent; nil for answers.
+	write func(to, orElse netip.AddrPort, msg []byte, unsent func() []byte) error
+}
+
+func (r *Relay) newForwarder(transport string, listen netip.AddrPort) *forwarder {
+	sentBy := r.config.Advertise
+	if sentBy == "" {
+		sentBy = listen.String()
+	}
+	return &forwarder{
+		Relay:  r,
+		via:    "Via: SIP/2.0/" + transport + " " + sentBy + ";branch=" + ourCookie,
+		stream: transport != "UDP",
+		signer: newSigner([]byte(r.config.Secret), []byte(r.config.SecretPrevious)),
+		out:    make([]byte, 0, 4096),
+	}
+}
+
+// message forwards one message, then tells of it.
+func (s *forwarder) message(msg []byte, from netip.AddrPort) {
+	defer func() { // one of the two places where recover stands
+		if p := recover(); p != nil {
+			s.metrics.panics.Inc()
+			if now := time.Now().Unix(); s.lastPanic.Swap(now) != now {
+				s.log.Error("a message made the relay panic; it was dropped, please report this", "panic", p, "stack", string(debug.Stack()))
+			}
+		}
+	}()
+	msg = bytes.TrimLeft(msg, "\r\n") // RFC 3261 §7.5
+	if len(msg) == 0 {
+		s.drop(dropKeepalive)
+		return
+	}
+	var m message
+	if !scan(msg, &m) {
+		s.drop(dropMalformed)
+		return
+	}
+	if m.status != 0 {
+		s.answer(msg, &m, from)
+		return
+	}
+	if !s.trusted(from.Addr()) {
+		s.drop(dropUntrusted)
+		return
+	}
+	s.request(msg, &m, from)
+}
+
+func (r *Relay) drop(reason string) { r.metrics.dropped.WithLabelValues(reason).Inc() }
+
+func (r *Relay) trusted(a netip.Addr) bool {
+	for _, p := range r.config.Trust {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// answer pops our own Via and sends an answer on to where the Via below says, which our branch vouches for.
+func (s *forwarder) answer(msg []byte, m *message, from netip.AddrPort) {
+	if m.nVias < 2 {
+		s.drop(dropNoVia)
+		return
+	}
+	top, ok := readVia(msg, m.vias[0].value)
+	below, okBelow := readVia(msg, m.vias[1].value)
+	if !ok || !okBelow || m.cseqMethod.empty() {
+		s.drop(dropMalformed)
+		return
+	}
+	to, ok := below.written(msg)
+	if !ok {
+		s.drop(dropForged)
+		return
+	}
+	key, ok := s.signer.ours(msg, m, top, below, s.signed(below, to))
+	if !ok {
+		s.drop(dropForged)
+		return
+	}
+	s.out = splice(s.out[:0], msg, dropFirst(m.vias, m.nVias))
+	if s.send(to, s.signed(below, to), nil) {
+		s.metrics.relayedAnswers.Inc()
+	}
+	if equalFold(m.cseqMethod.of(msg), "invite") {
+		s.tell(Event{Branch: key, At: time.Now(), Peer: from, Status: m.status})
+	}
+}
+
+// request pops our own Route, puts our Via on top and sends a request on to its next Route or to a next hop.
+func (s *forwarder) request(msg []byte, m *message, from netip.AddrPort) {
+	v, ok := via{}, m.nVias > 0
+	if ok {
+		v, ok = readVia(msg, m.vias[0].value)
+	}
+	if !ok || m.cseqMethod.empty() {
+		s.drop(dropMalformed)
+		return
+	}
+	hops, ok := maxForwards(msg, m)
+	if !ok {
+		s.drop(dropMalformed)
+		return
+	}
+	key := s.signer.branch(s.signer.now, msg, m, v, s.signed(v, v.answerTo(from)))
+	to, status := s.target(msg, m, key)
+	if status == 0 && hops < 0 {
+		status = 483
+	}
+	if status != 0 {
+		s.refuse(msg, m, v, from, key, status)
+		return
+	}
+	s.out = s.relayed(msg, m, v, from, key, hops)
+	if !s.send(to, to, func() []byte { return s.unsent(msg, m, v, from, key) }) {
+		s.refuse(msg, m, v, from, key, 503)
+		return
+	}
+	s.metrics.relayedRequests.Inc()
+	switch method := m.method.of(msg); {
+	case bytes.Equal(method, []byte("CANCEL")):
+		s.tell(Event{Branch: key, At: time.Now(), Peer: from, Cancel: true})
+	case bytes.Equal(method, []byte("INVITE")):
+		if _, inDialog := param(msg, m.to.value, "tag"); !inDialog {
+			s.tell(Event{Branch: key, At: time.Now(), Peer: from, Invite: msg})
+		}
+	}
+}
+
+// maxForwards is what the relayed request carries: 70 where there was none (RFC 3261 §16.6), negative where it is used up.
+func maxForwards(msg []byte, m *message) (n int, ok bool) {
+	if m.maxForwards.line.empty() {
+		return 70, true
+	}
+	u, err := strconv.ParseUint(m.maxForwards.value.text(msg), 10, 31)
+	return int(u) - 1, err == nil
+}
+
+// target says where a request goes, or with which status it is refused. It never looks at the Request-URI of what it
+// relays: who is trusted chooses the way by Route, the operator by sip.next_hop, nobody else.
+func (s *forwarder) target(msg []byte, m *message, key callsign.BranchKey) (to netip.AddrPort, status int) {
+	if m.nRoutes > 0 {
+		first, ok := readRoute(msg, m.routes[0].value)
+		if !ok || !s.own.is(first) {
+			return to, 403
+		}
+	}
+	if m.nRoutes > 1 {
+		next, ok := readRoute(msg, m.routes[1].value)
+		if !ok {
+			return to, 403
+		}
+		addr, ok := address(next.host)
+		if !ok || addr.IsUnspecified() || addr.IsMulticast() {
+			return to, 503 // Deviation: RFC 3263 §4, a next Route by name is not resolved yet
+		}
+		return netip.AddrPortFrom(addr, next.port), 0
+	}
+	if equalFold(m.method.of(msg), "options") && s.toUs(m.uri.of(msg)) {
+		return to, 200
+	}
+	if to, ok := nextHop(s.hops, key); ok {
+		return to, 0
+	}
+	if m.nRoutes == 0 {
+		return to, 403
+	}
+	return to, 503
+}
+
+// toUs reports whether a Request-URI names this node itself: no user part, our own host.
+func (s *forwarder) toUs(uri []byte) bool {
+	r, ok := readURI(uri)
+	return ok && !bytes.ContainsRune(uri, '@') && s.own.is(r)
+}
+
+// relayed is the request as it leaves: our Via on top, where it came from in the Via below, our Route gone, one hop less.
+// The Request-URI and every other byte stay as they came.
+func (s *forwarder) relayed(msg []byte, m *message, v via, from netip.AddrPort, key callsign.BranchKey, hops int) []byte {
+	top := fmt.Appendf(nil, "%s%x\r\n", s.via, key)
+	if m.maxForwards.line.empty() {
+		top = fmt.Appendf(top, "Max-Forwards: %d\r\n", hops)
+	}
+	received := viaEdits(msg, v, from, s.stream)
+	at := m.vias[0].line.from
+	edits := [5]edit{{at: span{at, at}, text: top}, received[0], received[1]}
+	n := 3
+	if m.nRoutes > 0 {
+		edits[n] = dropFirst(m.routes, m.nRoutes)
+		n++
+	}
+	if !m.maxForwards.line.empty() {
+		edits[n] = edit{at: m.maxForwards.value, text: strconv.AppendInt(nil, int64(hops), 10)}
+		n++
+	}
+	return splice(s.out[:0], msg, edits[:n]...)
+}
+
+// refuse answers instead of relaying. An ACK is never answered; the ACK of our own answer ends here, for elsewhere it
+// would loop.
+func (s *forwarder) refuse(msg []byte, m *message, v via, from netip.AddrPort, key callsign.BranchKey, status int) {
+	if equalFold(m.method.of(msg), "ack") {
+		if answersUs(msg, m, s.signer, key) {
+			s.metrics.acks.Inc()
+		} else {
+			s.drop(dropLooped)
+		}
+		return
+	}
+	s.out = answer(s.out[:0], msg, status, m, v, from, s.stream, s.signer.answerTag(key))
+	to := v.answerTo(from)
+	if s.stream {
+		to = from
+	}
+	if s.send(to, s.signed(v, to), nil) {
+		s.metrics.answered.WithLabelValues(strconv.Itoa(status)).Inc()
+	}
+}
+
+// unsent is the answer to a request that could not be sent on; nothing is answered to an ACK.
+func (s *forwarder) unsent(msg []byte, m *message, v via, from netip.AddrPort, key callsign.BranchKey) []byte {
+	if equalFold(m.method.of(msg), "ack") {
+		return nil
+	}
+	return answer(nil, msg, 503, m, v, from, s.stream, s.signer.answerTag(key))
+}
+
+// signed is the address that a branch vouches for. A stream's own port changes with each connection, and a transaction's
+// messages may come over two of them: there it is the port that the sender listens on.
+func (s *forwarder) signed(v via, answerTo netip.AddrPort) netip.AddrPort {
+	if s.stream {
+		return netip.AddrPortFrom(answerTo.Addr(), v.port)
+	}
+	return answerTo
+}
+
+func (s *forwarder) send(to, orElse netip.AddrPort, unsent func() []byte) bool {
+	if err := s.write(to, orElse, s.out, unsent); err != nil {
+		s.metrics.writeErrors.Inc()
+		s.log.Debug("a message could not be sent", "to", to, "err", err)
+		return false
+	}
+	return true
+}
+
+// tell puts an event into its shard's queue, or counts that it was full. An INVITE is copied only if there is room.
+func (s *forwarder) tell(e Event) {
+	q := s.shards[int(e.Branch[0])%len(s.shards)]
+	if len(q) == cap(q) {
+		s.metrics.eventsDropped.Inc()
+		return
+	}
+	if e.Invite != nil {
+		e.Invite = bytes.Clone(e.Invite)
+	}
+	select {
+	case q <- e:
+	default: // another socket took the last place
+		s.metrics.eventsDropped.Inc()
+	}
+}

@@ -1,0 +1,37 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+)
+
+const (
+	maxMessage    = 65535   // of a datagram, and what we take from a stream
+	receiveBuffer = 4 << 20 // asked for; the kernel caps it at net.core.rmem_max
+)
+
+// serveUDP is one UDP socket's goroutine: two buffers for its life.
+func (r *Relay) serveUDP(ctx context.Context, c *net.UDPConn, own netip.AddrPort) error {
+	f := r.newForwarder("UDP", own)
+	f.write = func(to, _ netip.AddrPort, msg []byte, _ func() []byte) error {
+		_, err := c.WriteToUDPAddrPort(msg, to)
+		return err
+	}
+	in := make([]byte, maxMessage)
+	for {
+		n, from, err := c.ReadFromUDPAddrPort(in)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return fmt.Errorf("read %s: %w", own, err)
+		case err != nil:
+			r.log.Warn("a datagram could not be read", "listen", own, "err", err)
+			continue
+		}
+		f.message(in[:n], netip.AddrPortFrom(from.Addr().Unmap(), from.Port()))
+	}
+}
