@@ -17,7 +17,6 @@ require (
 	golang.org/x/text v0.42.0
 	golang.org/x/time v0.16.0
 	modernc.org/sqlite v1.61.1
-	mvdan.cc/xurls/v2 v2.5.0
 	pgregory.net/rapid v1.3.0
 )
 

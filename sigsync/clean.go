@@ -7,19 +7,29 @@ import (
 
 	"github.com/rivo/uniseg"
 	"golang.org/x/text/unicode/norm"
-	"mvdan.cc/xurls/v2"
 )
 
 // maxClusters is how many grapheme clusters of a text can be shown at all; one screen is gsmbridge's to cut.
 const maxClusters = 200
 
-// links finds what a phone would make a link of: with a scheme, or a host name under a known top-level domain that has a
-// path or begins with www. A bare "e.g." or "v1.2" is none.
-var links = regexp.MustCompile(`(?i)(?:` + xurls.Strict().String() + `)|\bwww\.[^\s]+|(?:[\p{L}\p{N}-]+\.)+(?:` + strings.Join(phishable, "|") + `)\b(?:[/:?#][^\s]*)?`)
+// links finds what a phone would make a link of, or what somebody could be lured to type: anything with ://, www., an
+// address with a port or a path, an e-mail address, and a bare host name under a top-level domain of lures. "e.g.", "v1.2" and
+// a missing space behind a full stop are none.
+var links = regexp.MustCompile(`(?i)` + strings.Join([]string{
+	`[a-z][a-z0-9+.-]*://\S*`,
+	`\bwww\.\S+`,
+	host + `\.[\p{L}]{2,}(?::\d+|/)\S*`,
+	`(?:\d{1,3}\.){3}\d{1,3}(?::\d+|/)\S*`,
+	`[\p{L}\p{N}._%+-]+@` + host + `\.[\p{L}]{2,}`,
+	host + `\.(?:` + lures + `)\b(?:[:?#]\S*)?`,
+}, "|"))
 
-// phishable are top-level domains under which a bare host name is taken for a link. The full list has words like "so" and
-// "me" that end ordinary sentences without a space.
-var phishable = []string{"com", "net", "org", "info", "biz", "cn", "ru", "top", "xyz", "online", "site", "shop", "club", "vip", "link", "click", "app", "io"}
+const (
+	host = `(?:[\p{L}\p{N}-]+\.)*[\p{L}\p{N}-]+`
+	// lures are top-level domains under which a bare host name is taken for a link. All of them would be too many: "so", "me"
+	// and "it" end sentences.
+	lures = `com|net|org|info|biz|cn|hk|tw|ru|de|fr|uk|eu|jp|kr|cc|tk|top|xyz|online|site|shop|store|club|vip|icu|live|link|click|app|io|ly`
+)
 
 // Clean makes of a text what may stand on a stranger's screen: one line in NFC, without control characters, without
 // characters that turn, hide or stack others, and without links. text is valid UTF-8; Clean(Clean(x)) is Clean(x).
@@ -35,7 +45,9 @@ func Clean(text string) string {
 
 func cleanOnce(text string) string {
 	text = norm.NFC.String(strings.Map(visible, text))
-	text = links.ReplaceAllString(text, " ")
+	if strings.ContainsAny(text, ".:") {
+		text = links.ReplaceAllString(text, " ")
+	}
 	text = strings.Join(strings.Fields(text), " ")
 	var out strings.Builder
 	clusters := 0

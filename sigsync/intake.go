@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -110,13 +111,19 @@ func entry(c callsign.Change, now time.Time) callsign.Entry {
 		c.Stamp = received
 	}
 	e := callsign.Entry{Change: c}
-	if len(c.Text) > maxText || !utf8.ValidString(c.Text) || c.Network == "" || c.Account == "" {
+	if c.Tenant == "" {
+		e.Seq = 0 // nobody's numbers
+	}
+	if len(c.Text) > maxText || !utf8.ValidString(c.Text) || !isName(c.Tenant) || !isName(c.Network) || !isName(c.Account) || !utf8.ValidString(c.ID) {
 		e.Refused = true
 		return e
 	}
 	e.Shown = Clean(c.Text)
 	return e
 }
+
+// isName reports whether s can name something in every store.
+func isName(s string) bool { return s != "" && utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
 // Run commits until ctx ends, and then what still waits.
 func (in *Intake) Run(ctx context.Context) error {

@@ -57,12 +57,21 @@ func TestATextIsCleaned(t *testing.T) {
 		"a homograph host":                  {"аррӏе.com", ""},
 		"a link kept apart by nothing":      {"ht\u200btps://evil.example", ""},
 		"what a link kept apart is looked at again": {"www.www.a.example evil.com.com", ""},
-		"a version is no link":                      {"v1.2 of 3.14", "v1.2 of 3.14"},
-		"e.g. is no link":                           {"e.g. lunch", "e.g. lunch"},
-		"a missing space is no link":                {"Busy.me too.so what", "Busy.me too.so what"},
-		"an ellipsis is no link":                    {"hmm...ok", "hmm...ok"},
-		"markup stays text":                         {"<b>&amp;</b>", "<b>&amp;</b>"},
-		"cut after 200 clusters":                    {strings.Repeat("👍🏽", 300), strings.Repeat("👍🏽", 200)},
+		"a short link":                   {"t.me/x bit.ly/3abc wa.me/861", ""},
+		"a host with a port":             {"evil.example:8080", ""},
+		"an address with a port":         {"1.2.3.4:8080/x", ""},
+		"an app's scheme":                {"weixin://dl/chat", ""},
+		"an e-mail address":              {"ask me@firma.example now", "ask now"},
+		"a word that ends like a scheme": {"hotel:great, profile:me", "hotel:great, profile:me"},
+		"a time is no link":              {"back at 6:30, 18.30h", "back at 6:30, 18.30h"},
+		"an address alone is a version":  {"v 1.2.3.4", "v 1.2.3.4"},
+		"and/or is no link":              {"and/or, 24/7", "and/or, 24/7"},
+		"a version is no link":           {"v1.2 of 3.14", "v1.2 of 3.14"},
+		"e.g. is no link":                {"e.g. lunch", "e.g. lunch"},
+		"a missing space is no link":     {"Busy.me too.so what", "Busy.me too.so what"},
+		"an ellipsis is no link":         {"hmm...ok", "hmm...ok"},
+		"markup stays text":              {"<b>&amp;</b>", "<b>&amp;</b>"},
+		"cut after 200 clusters":         {strings.Repeat("👍🏽", 300), strings.Repeat("👍🏽", 200)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := Clean(c.in); got != c.want {
@@ -203,6 +212,9 @@ func TestWhatIsKeptOfAChange(t *testing.T) {
 		"a lone surrogate in UTF-8": {func(c *callsign.Change) { c.Text = "\xed\xa0\x80" }, func(e *callsign.Entry) { e.Refused, e.Shown = true, "" }},
 		"2048 bytes":                {func(c *callsign.Change) { c.Text = strings.Repeat("a", 2048) }, func(e *callsign.Entry) { e.Shown = strings.Repeat("a", 200) }},
 		"2049 bytes":                {func(c *callsign.Change) { c.Text = strings.Repeat("a", 2049) }, func(e *callsign.Entry) { e.Refused, e.Shown = true, "" }},
+		"no tenant":                 {func(c *callsign.Change) { c.Tenant = "" }, func(e *callsign.Entry) { e.Refused, e.Shown, e.Seq = true, "", 0 }},
+		"an id that is no UTF-8":    {func(c *callsign.Change) { c.ID = "a\xff" }, func(e *callsign.Entry) { e.Refused, e.Shown = true, "" }},
+		"an account with a NUL":     {func(c *callsign.Change) { c.Account = "a\x00" }, func(e *callsign.Entry) { e.Refused, e.Shown = true, "" }},
 		"no account":                {func(c *callsign.Change) { c.Account = "" }, func(e *callsign.Entry) { e.Refused, e.Shown = true, "" }},
 	} {
 		t.Run(name, func(t *testing.T) {
