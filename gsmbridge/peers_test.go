@@ -18,34 +18,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/callsign-as/callsign"
+	"github.com/callsign-as/callsign/deploy/peer"
 	"github.com/callsign-as/callsign/gsmbridge/smsc"
 )
-
-// absent skips a test whose peer is not here; with CALLSIGN_TEST_PEERS it fails it.
-func absent(t *testing.T, format string, args ...any) {
-	t.Helper()
-	if os.Getenv("CALLSIGN_TEST_PEERS") != "" {
-		t.Fatalf(format, args...)
-	}
-	t.Skipf(format, args...)
-}
-
-// eventually polls until ok.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	tick, end := time.NewTicker(5*time.Millisecond), time.After(20*time.Second)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-end:
-			t.Fatalf("waited in vain until %s", what)
-		}
-	}
-}
 
 // connected runs a bridge with one link to address until the test ends; stop ends it sooner.
 func connected(t *testing.T, address string, tap func(net.Conn) net.Conn) (b *Bridge, timeline *recorder, stop func()) {
@@ -76,7 +53,7 @@ func connected(t *testing.T, address string, tap func(net.Conn) net.Conn) (b *Br
 		}
 	})
 	t.Cleanup(stop)
-	eventually(t, "the link is bound", func() bool { return b.Links()[0].Bound })
+	peer.Until(t, "the link is bound", func() bool { return b.Links()[0].Bound })
 	return b, timeline, stop
 }
 
@@ -116,7 +93,7 @@ func TestLoopback(t *testing.T) {
 			t.Errorf("got %+v, want %+v as a Flash SMS from 10086", m, texts[i])
 		}
 	}
-	eventually(t, "each text has its receipt", func() bool { return strings.Count(timeline.String(), "DELIVRD") == len(texts) })
+	peer.Until(t, "each text has its receipt", func() bool { return strings.Count(timeline.String(), "DELIVRD") == len(texts) })
 	stop()
 	cancel()
 	if err := <-ended; err != nil {
@@ -125,14 +102,7 @@ func TestLoopback(t *testing.T) {
 }
 
 func TestNodeSMPP(t *testing.T) {
-	node, err := exec.LookPath("node")
-	if err != nil {
-		absent(t, "node is not installed: %v", err)
-	}
-	modules := os.Getenv("CALLSIGN_NODE_PATH")
-	if _, err := os.Stat(filepath.Join(modules, "smpp")); modules == "" || err != nil {
-		absent(t, "CALLSIGN_NODE_PATH is %q: set it to a node_modules folder after npm install smpp@0.5.1", modules)
-	}
+	node, modules := peer.NodeSMPP(t)
 	cmd := exec.Command(node, "testdata/smsc.js")
 	cmd.Env = append(os.Environ(), "NODE_PATH="+modules)
 	stdin, err := cmd.StdinPipe()
@@ -157,7 +127,7 @@ func TestNodeSMPP(t *testing.T) {
 			t.Errorf("%q: got %+v, want it accepted", c.text, got)
 		}
 	}
-	eventually(t, "each text has its receipt", func() bool { return strings.Count(timeline.String(), "DELIVRD") == len(texts) })
+	peer.Until(t, "each text has its receipt", func() bool { return strings.Count(timeline.String(), "DELIVRD") == len(texts) })
 	stop()
 	if err := stdin.Close(); err != nil {
 		t.Error(err)
@@ -244,10 +214,7 @@ func (c *capture) frame(from int, payload []byte) {
 }
 
 func TestTsharkReadsWhatWeSend(t *testing.T) {
-	tshark, err := exec.LookPath("tshark")
-	if err != nil {
-		absent(t, "tshark is not installed: %v", err)
-	}
+	tshark := peer.Tshark(t)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -264,7 +231,7 @@ func TestTsharkReadsWhatWeSend(t *testing.T) {
 	for _, c := range texts {
 		b.Deliver(t.Context(), delivery(c.text))
 	}
-	eventually(t, "each text has its receipt", func() bool { return strings.Count(timeline.String(), "DELIVRD") == len(texts) })
+	peer.Until(t, "each text has its receipt", func() bool { return strings.Count(timeline.String(), "DELIVRD") == len(texts) })
 	stop()
 	cancel()
 	<-ended

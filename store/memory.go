@@ -117,7 +117,7 @@ func pack(m callsign.MSISDN, p callsign.Profile, read time.Duration, generation 
 	g := &p.Signature
 	e := entry{
 		msisdn: m, rev: p.Rev, read: read, stamp: g.Stamp, generation: generation,
-		at: micros(g.At), expires: micros(g.Expires),
+		at: Micros(g.At), expires: Micros(g.Expires),
 	}
 	for i, part := range [...]string{p.Tenant, p.Name, g.Network, g.Account, g.Text, g.Shown, g.Lang} {
 		e.text += part
@@ -141,21 +141,7 @@ func (e *entry) profile() callsign.Profile {
 		MSISDN: e.msisdn, Rev: e.rev, Tenant: part(0), Name: part(1),
 		Signature: callsign.Signature{
 			Network: part(2), Account: part(3), Text: part(4), Shown: part(5), Lang: part(6), Origin: e.text[from:],
-			Stamp: e.stamp, At: fromMicros(e.at), Expires: fromMicros(e.expires),
+			Stamp: e.stamp, At: FromMicros(e.at), Expires: FromMicros(e.expires),
 		},
 	}
-}
-
-func micros(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMicro()
-}
-
-func fromMicros(us int64) time.Time {
-	if us == 0 {
-		return time.Time{}
-	}
-	return time.UnixMicro(us).UTC()
 }

@@ -14,7 +14,6 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	driver "modernc.org/sqlite"
 	codes "modernc.org/sqlite/lib"
@@ -278,18 +277,4 @@ func transient(err error) bool {
 func unique(err error) bool {
 	x := extended(err)
 	return x == codes.SQLITE_CONSTRAINT_UNIQUE || x == codes.SQLITE_CONSTRAINT_PRIMARYKEY
-}
-
-func micros(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMicro()
-}
-
-func fromMicros(us int64) time.Time {
-	if us == 0 {
-		return time.Time{}
-	}
-	return time.UnixMicro(us).UTC()
 }

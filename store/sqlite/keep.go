@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/callsign-as/callsign"
+	"github.com/callsign-as/callsign/store"
 )
 
 // keepUpdate is Stamp.Newer as a WHERE: the greater (epoch, version) wins; of two timed writes of one microsecond the
@@ -45,7 +46,7 @@ func (w *writing) keep(ctx context.Context, update *sql.Stmt, en callsign.Entry)
 	}
 	var m callsign.MSISDN
 	err := update.QueryRowContext(ctx, en.Tenant, en.Network, en.Account, en.Text, en.Shown, en.Lang,
-		en.Stamp.Epoch, en.Stamp.Version, micros(en.At), micros(en.Expires), en.Origin(), callsign.TimedEpoch).Scan(&m)
+		en.Stamp.Epoch, en.Stamp.Version, store.Micros(en.At), store.Micros(en.Expires), en.Origin(), callsign.TimedEpoch).Scan(&m)
 	if err == nil {
 		return callsign.Stored, w.raise(ctx, m)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/callsign-as/callsign"
+	"github.com/callsign-as/callsign/store"
 )
 
 const keyColumns = `tenant, id, hash, name, role, network, source, msisdn, created, expires, revoked`
@@ -17,7 +18,7 @@ func scanKey(scan func(...any) error) (k callsign.Key, err error) {
 		&created, &expires, &k.Revoked)
 	copy(k.Hash[:], hash)
 	k.Scope.KeyID = k.ID
-	k.Created, k.Expires = fromMicros(created), fromMicros(expires)
+	k.Created, k.Expires = store.FromMicros(created), store.FromMicros(expires)
 	return k, err
 }
 
@@ -26,7 +27,7 @@ func (e *Engine) PutKey(ctx context.Context, k callsign.Key) error {
 	return e.write(ctx, "put key", func(w *writing) error {
 		_, err := w.ExecContext(ctx, `INSERT INTO keys (`+keyColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			k.Scope.Tenant, k.ID, k.Hash[:], k.Name, string(k.Scope.Role), k.Scope.Network, k.Scope.Source, k.Scope.MSISDN,
-			micros(k.Created), micros(k.Expires), k.Revoked)
+			store.Micros(k.Created), store.Micros(k.Expires), k.Revoked)
 		return err
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/callsign-as/callsign"
+	"github.com/callsign-as/callsign/store"
 )
 
 // signatureColumns are what signatureFields scan; a is accounts, outer joined.
@@ -41,6 +42,6 @@ func (e *Engine) Profile(ctx context.Context, m callsign.MSISDN) (callsign.Profi
 	if err := f.profile.QueryRowContext(ctx, m, time.Now().UnixMicro()).Scan(fields...); err != nil {
 		return callsign.Profile{}, e.failed("profile of "+m.String(), err)
 	}
-	p.Signature.At, p.Signature.Expires = fromMicros(at), fromMicros(expires)
+	p.Signature.At, p.Signature.Expires = store.FromMicros(at), store.FromMicros(expires)
 	return p, nil
 }

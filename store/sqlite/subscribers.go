@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/callsign-as/callsign"
+	"github.com/callsign-as/callsign/store"
 )
 
 // limit bounds what a page may ask for.
@@ -101,7 +102,7 @@ func (e *Engine) subscribers(ctx context.Context, what, query string, args ...an
 		if err := rows.Scan(fields...); err != nil {
 			return nil, e.failed(what, err)
 		}
-		sig.At, sig.Expires = fromMicros(at), fromMicros(expires)
+		sig.At, sig.Expires = store.FromMicros(at), store.FromMicros(expires)
 		if n := len(ss); n == 0 || ss[n-1].MSISDN != s.MSISDN {
 			ss = append(ss, s)
 		}

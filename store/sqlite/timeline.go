@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/callsign-as/callsign"
+	"github.com/callsign-as/callsign/store"
 )
 
 // AppendEvents keeps the events, all or none. Each carries its whole call, so whichever comes first makes the call's row;
@@ -30,10 +31,10 @@ func (e *Engine) AppendEvents(ctx context.Context, events []callsign.Event) erro
 		for i, ev := range events {
 			c := ev.Call
 			if _, err := call.ExecContext(ctx, c.ID[:], ev.Tenant, c.Caller, c.Callee, c.SIPCallID, c.Once, c.Access,
-				c.Exempt, micros(c.At)); err != nil {
+				c.Exempt, store.Micros(c.At)); err != nil {
 				return fmt.Errorf("call of event %d of %d: %w", i+1, len(events), err)
 			}
-			if _, err := event.ExecContext(ctx, c.ID[:], ev.Tenant, micros(ev.At), string(ev.Kind), ev.Reason, ev.Link,
+			if _, err := event.ExecContext(ctx, c.ID[:], ev.Tenant, store.Micros(ev.At), string(ev.Kind), ev.Reason, ev.Link,
 				ev.MessageID, ev.Text, ev.Wire); err != nil {
 				return fmt.Errorf("event %d of %d: %w", i+1, len(events), err)
 			}
@@ -51,7 +52,7 @@ func scanCall(scan func(...any) error) (c callsign.Call, err error) {
 	)
 	err = scan(&id, &c.Caller, &c.Callee, &c.SIPCallID, &c.Once, &c.Access, &c.Exempt, &at)
 	copy(c.ID[:], id)
-	c.At = fromMicros(at)
+	c.At = store.FromMicros(at)
 	return c, err
 }
 
@@ -76,7 +77,7 @@ func (e *Engine) Calls(ctx context.Context, sc callsign.Scope, f callsign.CallFi
 	}
 	if !f.Since.IsZero() {
 		and(`id >= ?`, firstCallID(f.Since)) // bounds the scan; the finer at decides
-		and(`at >= ?`, micros(f.Since))
+		and(`at >= ?`, store.Micros(f.Since))
 	}
 	if f.Page.After != "" {
 		var after callsign.CallID
@@ -123,7 +124,7 @@ func (e *Engine) Timeline(ctx context.Context, sc callsign.Scope, id callsign.Ca
 		if err := rows.Scan(&at, &ev.Kind, &ev.Reason, &ev.Link, &ev.MessageID, &ev.Text, &ev.Wire); err != nil {
 			return callsign.Timeline{}, e.failed(what, err)
 		}
-		ev.At = fromMicros(at)
+		ev.At = store.FromMicros(at)
 		t.Events = append(t.Events, ev)
 	}
 	return t, e.failed(what, rows.Err())
