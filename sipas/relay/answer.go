@@ -9,7 +9,7 @@ import (
 
 // reasons of the answers that the relay gives itself. It gives one only instead of relaying, never after it.
 var reasons = map[int]string{
-	200: "OK",                  // OPTIONS to us
+	200: "OK",                  // OPTIONS to us, a third-party REGISTER
 	403: "Forbidden",           // trusted, but we are not what its Route names, or it has none and there is no next hop
 	483: "Too Many Hops",       // RFC 3261 §16.3
 	503: "Service Unavailable", // no next hop can be had: an S-CSCF goes on without us at once
@@ -43,7 +43,8 @@ func answer(out, msg []byte, status int, m *message, v via, peer netip.AddrPort,
 				out = append(append(out, ";tag="...), tag...)
 			}
 			out = append(out, "\r\n"...)
-		case named(name, "via", "v"), named(name, "from", "f"), named(name, "call-id", "i"), named(name, "cseq", ""):
+		case named(name, "via", "v"), named(name, "from", "f"), named(name, "call-id", "i"), named(name, "cseq", ""),
+			status == 200 && (named(name, "contact", "m") || named(name, "expires", "")): // as long as it was asked for (RFC 3261 §10.3)
 			out = append(out, line...)
 		}
 	}

@@ -180,22 +180,21 @@ func (s *forwarder) target(msg []byte, m *message, key callsign.BranchKey) (to n
 		}
 		return netip.AddrPortFrom(addr, next.port), 0
 	}
-	if equalFold(m.method.of(msg), "options") && s.toUs(m.uri.of(msg)) {
+	method := m.method.of(msg)
+	uri, forUs := readURI(m.uri.of(msg))
+	forUs = forUs && (equalFold(method, "options") || equalFold(method, "register")) // a poll; a third-party REGISTER (TS 24.229 §5.4.1.7)
+	hop, known := nextHop(s.hops, key)
+	switch {
+	case forUs && s.own.literally(uri):
 		return to, 200
-	}
-	if to, ok := nextHop(s.hops, key); ok {
-		return to, 0
-	}
-	if m.nRoutes == 0 {
+	case known:
+		return hop, 0
+	case forUs && s.own.is(uri):
+		return to, 200
+	case m.nRoutes == 0:
 		return to, 403
 	}
 	return to, 503
-}
-
-// toUs reports whether a Request-URI names this node itself: no user part, our own host.
-func (s *forwarder) toUs(uri []byte) bool {
-	r, ok := readURI(uri)
-	return ok && !bytes.ContainsRune(uri, '@') && s.own.is(r)
 }
 
 // relayed is the request as it leaves: our Via on top, where it came from in the Via below, our Route gone, one hop less.

@@ -352,6 +352,8 @@ func TestWhatIsNotRelayedIsAnsweredOrDropped(t *testing.T) {
 		{"a next Route by name", edit("iscmark@$DOWN", "iscmark@scscf.ims.test:6060"), "503 Service Unavailable", ""},
 		{"a next Route to everybody", edit("iscmark@$DOWN", "iscmark@224.0.0.1:6060"), "503 Service Unavailable", ""},
 		{"OPTIONS to us", edit("INVITE sip:+8613900000002@ims.test;user=phone", "OPTIONS sip:$AS", "1 INVITE", "1 OPTIONS", odi, ""), "200 OK", ""},
+		{"OPTIONS to our name", edit("INVITE sip:+8613900000002@ims.test;user=phone", "OPTIONS sip:ping@as.ims.test", "1 INVITE", "1 OPTIONS", asRoute+odi, ""), "200 OK", ""},
+		{"a third-party REGISTER", edit("INVITE sip:+8613900000002@ims.test;user=phone", "REGISTER sip:as@$AS", "1 INVITE", "1 REGISTER", odi, "", "X-Odd", "Expires: 600\nX-Odd"), "200 OK", ""},
 		{"an ACK without a way", edit(asRoute+odi, "", "INVITE sip", "ACK sip", "1 INVITE", "1 ACK"), "", dropLooped},
 		{"no Via", edit("Via", "X-Via"), "", dropMalformed},
 		{"a Via without a host", edit("UDP $UP;", "UDP ;"), "", dropMalformed},
@@ -381,12 +383,15 @@ func TestWhatIsNotRelayedIsAnsweredOrDropped(t *testing.T) {
 					t.Errorf("got\n%s\nwant %q in it", got, want)
 				}
 			}
+			if strings.Contains(c.in, "REGISTER") && !strings.Contains(got, "\r\nExpires: 600\r\n") {
+				t.Errorf("got\n%s\nwant the expiry that was asked for", got)
+			}
 			if strings.Contains(got, "Retry-After") {
 				t.Error("it has a Retry-After, which makes an S-CSCF avoid us")
 			}
 			// Its ACK ends here.
 			_, rest, _ := strings.Cut(got, ";tag=cs-")
-			ack := strings.NewReplacer("INVITE sip", "ACK sip", "OPTIONS sip", "ACK sip", "1 INVITE", "1 ACK", "1 OPTIONS", "1 ACK",
+			ack := strings.NewReplacer("INVITE sip", "ACK sip", "OPTIONS sip", "ACK sip", "REGISTER sip", "ACK sip", "1 INVITE", "1 ACK", "1 OPTIONS", "1 ACK", "1 REGISTER", "1 ACK",
 				"To:   <sip:+8613900000002@ims.test>", "To: <sip:+8613900000002@ims.test>;tag=cs-"+rest[:16]).Replace(c.in)
 			b.send(b.up, b.fill(ack))
 			b.nothing(b.up)

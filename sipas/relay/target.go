@@ -51,15 +51,24 @@ func readURI(b []byte) (r routeURI, ok bool) {
 // own is who we are: the addresses that we listen on, and the host that we advertise.
 type own struct {
 	addrs []netip.AddrPort
-	host  string // of sip.advertise, lower case
+	host  string // of sip.advertise
 }
 
 // is reports whether a URI that was routed to us names us. A name that we don't know counts as ours: whoever sent the
 // message here resolved it to us. An IP address must be one that we listen on.
 func (o own) is(r routeURI) bool {
-	addr, isIP := address(r.host)
-	if !isIP || strings.EqualFold(string(r.host), o.host) {
+	_, isIP := address(r.host)
+	return !isIP || o.literally(r)
+}
+
+// literally reports whether a URI has an address that we listen on, or the host that we advertise.
+func (o own) literally(r routeURI) bool {
+	if o.host != "" && strings.EqualFold(string(r.host), o.host) {
 		return true
+	}
+	addr, isIP := address(r.host)
+	if !isIP {
+		return false
 	}
 	for _, a := range o.addrs {
 		if a.Port() == r.port && (a.Addr() == addr || a.Addr().IsUnspecified()) {
