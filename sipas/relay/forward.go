@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/callsign-as/callsign"
@@ -15,10 +16,11 @@ import (
 // that it came by: to change it would need a transaction's state.
 type forwarder struct {
 	*Relay
-	via    string // our Via line up to the key
-	stream bool
-	signer *signer
-	out    []byte
+	via       string // our Via line up to the key
+	transport string // "udp", "tcp", "tls"
+	stream    bool
+	signer    *signer
+	out       []byte
 	// write sends a message to a peer, or where that connection is gone to orElse. It must not block and may not keep msg.
 	// unsent gives what to answer if it turns out later that a request could not be sent; nil for answers.
 	write func(to, orElse netip.AddrPort, msg []byte, unsent func() []byte) error
@@ -30,11 +32,12 @@ func (r *Relay) newForwarder(transport string, listen netip.AddrPort) *forwarder
 		sentBy = listen.String()
 	}
 	return &forwarder{
-		Relay:  r,
-		via:    "Via: SIP/2.0/" + transport + " " + sentBy + ";branch=" + ourCookie,
-		stream: transport != "UDP",
-		signer: newSigner([]byte(r.config.Secret), []byte(r.config.SecretPrevious)),
-		out:    make([]byte, 0, 4096),
+		Relay:     r,
+		via:       "Via: SIP/2.0/" + transport + " " + sentBy + ";branch=" + ourCookie,
+		transport: strings.ToLower(transport),
+		stream:    transport != "UDP",
+		signer:    newSigner([]byte(r.config.Secret), []byte(r.config.SecretPrevious)),
+		out:       make([]byte, 0, 4096),
 	}
 }
 
@@ -174,11 +177,7 @@ func (s *forwarder) target(msg []byte, m *message, key callsign.BranchKey) (to n
 		if !ok {
 			return to, 403
 		}
-		addr, ok := address(next.host)
-		if !ok || addr.IsUnspecified() || addr.IsMulticast() {
-			return to, 503 // Deviation: RFC 3263 §4, a next Route by name is not resolved yet
-		}
-		return netip.AddrPortFrom(addr, next.port), 0
+		return s.next(next, key)
 	}
 	method := m.method.of(msg)
 	uri, forUs := readURI(m.uri.of(msg))
@@ -195,6 +194,20 @@ func (s *forwarder) target(msg []byte, m *message, key callsign.BranchKey) (to n
 		return to, 403
 	}
 	return to, 503
+}
+
+// next is where a further Route leads; 503 where it is a name that is not resolved, or not yet.
+func (s *forwarder) next(r routeURI, key callsign.BranchKey) (to netip.AddrPort, status int) {
+	addr, isIP := address(r.host)
+	if isIP {
+		to = netip.AddrPortFrom(addr, r.port)
+	} else {
+		to, isIP = nextHop(s.names.hops(question{s.transport, strings.ToLower(string(r.host)), r.explicit}), key)
+	}
+	if !isIP || to.Addr().IsUnspecified() || to.Addr().IsMulticast() {
+		return to, 503
+	}
+	return to, 0
 }
 
 // relayed is the request as it leaves: our Via on top, where it came from in the Via below, our Route gone, one hop less.

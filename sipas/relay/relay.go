@@ -1,6 +1,6 @@
 // Package relay forwards SIP byte for byte and keeps no state. It knows nothing of signatures, looks nothing up and calls no
 // code of any other room: it puts events into bounded channels and drops them when they are full. It owns one goroutine
-// per UDP socket, one per listening stream socket, and a reader and a writer per stream.
+// per UDP socket, one per listening stream socket, a reader and a writer per stream, and eight that resolve names.
 package relay
 
 import (
@@ -21,8 +21,9 @@ import (
 // Options is what New needs. Config.Secret must be set, Config valid.
 type Options struct {
 	Config  Config
-	Shards  int // event channels, one reader each; 1 if 0
-	Queue   int // events that each may hold; 4096 if 0
+	Shards  int    // event channels, one reader each; 1 if 0
+	Queue   int    // events that each may hold; 4096 if 0
+	Lookup  Lookup // how next Routes by name are resolved; by DNS if nil
 	Metrics prometheus.Registerer
 	Log     *slog.Logger
 }
@@ -33,6 +34,7 @@ type Relay struct {
 	runs      []func(context.Context) error // one for each socket
 	closers   []io.Closer
 	own       own
+	names     *names
 	hops      []netip.AddrPort
 	shards    []chan Event // by branch, so that one call has one reader
 	metrics   *metrics
@@ -50,6 +52,7 @@ func New(o Options) (*Relay, error) {
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}
+	r.names = newNames(o.Lookup, r.log)
 	for range max(1, o.Shards) {
 		queue := o.Queue
 		if queue == 0 {
@@ -135,6 +138,7 @@ func (r *Relay) Run(ctx context.Context) error {
 	for _, run := range r.runs {
 		group.Go(func() error { return run(ctx) })
 	}
+	group.Go(func() error { return r.names.run(ctx) })
 	group.Go(func() error {
 		<-ctx.Done()
 		r.Close()

@@ -12,8 +12,8 @@ import (
 
 // routeURI is what a Route value points at.
 type routeURI struct {
-	host []byte
-	port uint16
+	host           []byte
+	port, explicit uint16 // with and without the default of 5060
 }
 
 // readRoute reads a Route value, a name-addr or a bare URI. ok is false where it isn't sip or sips, or has no host.
@@ -44,7 +44,11 @@ func readURI(b []byte) (r routeURI, ok bool) {
 	if end := bytes.IndexAny(b, ";?"); end >= 0 {
 		b = b[:end]
 	}
-	r.host, r.port, ok = hostPort(bytes.TrimSpace(b))
+	b = bytes.TrimSpace(b)
+	r.host, r.port, ok = hostPort(b)
+	if ok && len(r.host) < len(b) {
+		r.explicit = r.port
+	}
 	return r, ok
 }
 

@@ -8,6 +8,7 @@ import (
 
 const (
 	sipPort     = 5060
+	sipsPort    = 5061
 	magicCookie = "z9hG4bK" // RFC 3261 §8.1.1.7
 )
 

@@ -1,0 +1,144 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	maxNames  = 1024             // kept; one more is not resolved and gets 503
+	maxAsking = 8                // questions under way at once
+	askTime   = 3 * time.Second  // for one
+	freshFor  = 60 * time.Second // then it is asked again, beside; longer than a transaction (RFC 3261 §17.1.1.2)
+	againIn   = 5 * time.Second  // after a failure
+)
+
+// Lookup resolves a host for a transport, "udp", "tcp" or "tls"; port 0 asks for the host's own (RFC 3263 §4.2).
+type Lookup func(ctx context.Context, transport, host string, port uint16) ([]netip.AddrPort, error)
+
+// names are next Routes by name. A socket's goroutine never waits for one: what is not known yet is asked beside and gets
+// 503 until it is, what was known once is used until something newer is.
+type names struct {
+	lookup Lookup
+	log    *slog.Logger
+	ask    chan question // bounded: who finds it full asks again with the next message
+
+	mu    sync.Mutex
+	known map[question]*answers
+}
+
+type question struct {
+	transport, host string
+	port            uint16
+}
+
+type answers struct {
+	hops   []netip.AddrPort
+	until  time.Time // then they are asked for again
+	asking bool
+}
+
+func newNames(l Lookup, log *slog.Logger) *names {
+	if l == nil {
+		l = lookupDNS
+	}
+	return &names{lookup: l, log: log, ask: make(chan question, 64), known: map[question]*answers{}}
+}
+
+// hops are where a name leads, as far as it is known now.
+func (n *names) hops(q question) []netip.AddrPort {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	a := n.known[q]
+	if a == nil {
+		if len(n.known) >= maxNames {
+			return nil
+		}
+		a = &answers{}
+		n.known[q] = a
+	}
+	if !a.asking && !time.Now().Before(a.until) {
+		select {
+		case n.ask <- q:
+			a.asking = true
+		default:
+		}
+	}
+	return a.hops
+}
+
+// run answers questions until ctx ends.
+func (n *names) run(ctx context.Context) error {
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	for range maxAsking {
+		asking.Go(func() {
+			for {
+				select {
+				case q := <-n.ask:
+					n.resolve(ctx, q)
+				case <-ctx.Done():
+					return
+				}
+			}
+		})
+	}
+	return nil
+}
+
+func (n *names) resolve(ctx context.Context, q question) {
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	hops, err := n.lookup(ctx, q.transport, q.host, q.port)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	a := n.known[q]
+	a.asking = false
+	if err != nil || len(hops) == 0 {
+		n.log.Warn("a next Route can't be resolved", "host", q.host, "err", err, "known", len(a.hops) > 0)
+		a.until = time.Now().Add(againIn)
+		return
+	}
+	a.hops, a.until = hops, time.Now().Add(freshFor)
+}
+
+// lookupDNS asks for SRV where no port is given, of which the most preferred count, then for addresses (RFC 3263 §4.2).
+// Deviation: NAPTR is not asked, the transport is the one that the message came by.
+func lookupDNS(ctx context.Context, transport, host string, port uint16) (hops []netip.AddrPort, err error) {
+	targets := []*net.SRV{{Target: host, Port: port}}
+	if port == 0 {
+		service, proto, usual := "sip", transport, uint16(sipPort)
+		if transport == "tls" {
+			service, proto, usual = "sips", "tcp", sipsPort
+		}
+		targets[0].Port = usual
+		if _, found, err := net.DefaultResolver.LookupSRV(ctx, service, proto, host); err == nil && len(found) > 0 {
+			targets = found
+		}
+	}
+	for _, t := range targets {
+		if t.Priority != targets[0].Priority {
+			break
+		}
+		addrs, lookupErr := net.DefaultResolver.LookupNetIP(ctx, "ip", strings.TrimSuffix(t.Target, "."))
+		if lookupErr != nil {
+			err = errors.Join(err, fmt.Errorf("look up %s: %w", t.Target, lookupErr))
+		}
+		for _, a := range addrs {
+			if a = a.Unmap(); !a.IsUnspecified() && !a.IsMulticast() {
+				hops = append(hops, netip.AddrPortFrom(a, t.Port))
+			}
+		}
+	}
+	if len(hops) > 0 {
+		return hops, nil
+	}
+	return nil, err
+}
