@@ -92,7 +92,7 @@ func cutLine(msg []byte, start int) (line span, next int) {
 }
 
 func (m *message) startLine(msg []byte, line span) bool {
-	l := line.of(msg)
+	l := bytes.TrimRight(line.of(msg), " \t")
 	if bytes.HasPrefix(l, []byte("SIP/2.0 ")) {
 		if len(l) < 11 {
 			return false
