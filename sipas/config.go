@@ -20,6 +20,7 @@ type Config struct {
 	Repeat           string         `yaml:"repeat" doc:"always; once (per caller, until the text changes); or a period such as 24h in which a caller gets the same callee's text once"`
 	CallerRanges     []string       `yaml:"caller_ranges" doc:"callers who may be sent texts: prefixes like +8613, ranges like +8613800000000-+8613899999999, or any; empty: nobody is sent anything"`
 	CallerIdentity   ims.CallerFrom `yaml:"caller_identity" doc:"asserted: the caller's number is P-Asserted-Identity's only; from: From's where there is none, only behind a trunk that checks it"`
+	Region           string         `yaml:"region" doc:"country whose national rules read numbers without +, as two letters like CN; empty: such numbers are no numbers, the call is shown nothing"`
 	PerCallerPerHour int            `yaml:"per_caller_per_hour" doc:"texts that one caller gets in an hour at the most; 0: no limit"`
 	PerSecond        int            `yaml:"per_second" doc:"texts that this node sends in a second at the most; 0: no limit"`
 }
@@ -59,6 +60,8 @@ func (c *Config) Validate() error {
 	switch {
 	case err != nil:
 		return err
+	case c.Region != "" && !ims.IsRegion(c.Region):
+		return fmt.Errorf("show.region is %q: use the two capital letters of a country, like CN", c.Region)
 	case c.At == "answer" && c.Until == "answer":
 		return errors.New("show.at is answer, but show.until is answer too, so nothing would ever be sent: set show.until to window")
 	case c.PerCallerPerHour < 0 || c.PerSecond < 0:

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/callsign-as/callsign"
+	"github.com/callsign-as/callsign/sipas/ims"
 	"github.com/callsign-as/callsign/sipas/relay"
 )
 
@@ -51,6 +52,7 @@ type Options struct {
 type Workers struct {
 	Options
 	operator Operator
+	reader   ims.Reader
 	metrics  *metrics
 	log      *slog.Logger
 }
@@ -64,7 +66,7 @@ func New(o Options) (*Workers, error) {
 	if err != nil {
 		return nil, err
 	}
-	ws := &Workers{Options: o, operator: operator, metrics: newMetrics(o.Metrics), log: o.Log}
+	ws := &Workers{Options: o, operator: operator, reader: ims.Reader{Region: o.Config.Region, CallerFrom: o.Config.CallerIdentity}, metrics: newMetrics(o.Metrics), log: o.Log}
 	if ws.log == nil {
 		ws.log = slog.New(slog.DiscardHandler)
 	}

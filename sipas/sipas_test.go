@@ -410,6 +410,7 @@ func TestConfigErrorsSayWhatToDo(t *testing.T) {
 		"short repeat":     {func(c *Config) { c.Repeat = "1s" }, "use always, once, or a period"},
 		"ranges":           {func(c *Config) { c.CallerRanges = []string{"+86", "0138"} }, "show.caller_ranges[1]"},
 		"turned range":     {func(c *Config) { c.CallerRanges = []string{"+869-+861"} }, "show.caller_ranges[0]"},
+		"region":           {func(c *Config) { c.Region = "China" }, "like CN"},
 		"identity":         {func(c *Config) { c.CallerIdentity = "any" }, "use asserted or from"},
 		"cap":              {func(c *Config) { c.PerSecond = -1 }, "use 0 for no limit"},
 	} {

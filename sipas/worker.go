@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/callsign-as/callsign"
-	"github.com/callsign-as/callsign/sipas/ims"
 	"github.com/callsign-as/callsign/sipas/relay"
 )
 
@@ -125,7 +124,7 @@ func (w *worker) event(ctx context.Context, e relay.Event) {
 
 // invited finds out whether the callee is a subscriber: at once where memory knows, beside where the store must say.
 func (w *worker) invited(ctx context.Context, s *setup, e relay.Event) {
-	callee, ok := ims.Callee(e.Invite)
+	callee, ok := w.reader.Callee(e.Invite)
 	if !ok {
 		w.skip(s, NoCallee)
 		return
@@ -165,7 +164,7 @@ func (w *worker) looked(ctx context.Context, r result) {
 
 // decide reads the whole INVITE of a subscriber's call and decides about it.
 func (w *worker) decide(ctx context.Context, s *setup, e relay.Event, p callsign.Profile) {
-	call, err := ims.Read(e.Invite, w.Config.CallerIdentity)
+	call, err := w.reader.Read(e.Invite)
 	if err != nil {
 		w.log.Debug("an INVITE could not be read", "err", err)
 		w.skip(s, Unreadable)

@@ -1,10 +1,6 @@
 package ims
 
-import (
-	"strings"
-
-	"github.com/callsign-as/callsign"
-)
+import "strings"
 
 // identity is one value of an identity header: an address of a person, as URI.
 type identity struct{ uri string }
@@ -72,17 +68,6 @@ func (id identity) user() string {
 		}
 		return r
 	}, rest)
-}
-
-// number is the identity's global number. A local one would need national rules to read: without them it is none, for a
-// wrong guess would show somebody else's text.
-func (id identity) number() (callsign.MSISDN, bool) {
-	user := id.user()
-	if !strings.HasPrefix(user, "+") {
-		return 0, false
-	}
-	m, err := callsign.ParseMSISDN(user)
-	return m, err == nil
 }
 
 // param is the value of ;name=value, unquoted, "" where there is none.

@@ -29,9 +29,16 @@ const (
 	From     CallerFrom = "from"     // From where there is no P-Asserted-Identity: only behind a trunk that checks it
 )
 
+// Reader reads INVITEs as the operator's network writes them. The zero Reader reads international numbers and believes
+// P-Asserted-Identity.
+type Reader struct {
+	Region     string // ISO 3166-1 alpha-2: whose national rules read numbers without "+"; "": such are no numbers
+	CallerFrom CallerFrom
+}
+
 // Callee reads, from an INVITE's bytes, whom it calls: P-Served-User, else the Request-URI. It is a cheap scan for the many calls
-// whose callee has nothing to show; what Read says later decides. ok is false where there is no global number.
-func Callee(invite []byte) (m callsign.MSISDN, ok bool) {
+// whose callee has nothing to show; what Read says later decides. ok is false where there is no number.
+func (r Reader) Callee(invite []byte) (m callsign.MSISDN, ok bool) {
 	line, rest, _ := cutLine(invite)
 	uri := line
 	for len(rest) > 0 {
@@ -41,12 +48,12 @@ func Callee(invite []byte) (m callsign.MSISDN, ok bool) {
 		}
 		name, value, _ := strings.Cut(line, ":")
 		if strings.EqualFold(strings.TrimSpace(name), "P-Served-User") {
-			return identity{uri: addrSpec(value)}.number()
+			return r.number(identity{uri: addrSpec(value)})
 		}
 	}
 	_, uri, _ = strings.Cut(uri, " ")
 	uri, _, _ = strings.Cut(uri, " ")
-	return identity{uri: uri}.number()
+	return r.number(identity{uri: uri})
 }
 
 // cutLine gives the first line, unfolded, and what follows.
@@ -92,7 +99,7 @@ func (h headers) first(name, compact string) string {
 
 // Read reads an initial INVITE. ID and At are left to the caller. The error says what can't be read; such a call is
 // relayed like any other and gets no text.
-func Read(invite []byte, from CallerFrom) (callsign.Call, error) {
+func (r Reader) Read(invite []byte) (callsign.Call, error) {
 	msg, err := splitter.ParseSIP(invite)
 	if err != nil {
 		return callsign.Call{}, fmt.Errorf("read INVITE: %w", err)
@@ -103,21 +110,21 @@ func Read(invite []byte, from CallerFrom) (callsign.Call, error) {
 	}
 	h := headers{req}
 	call := callsign.Call{SIPCallID: h.first("Call-ID", "i"), Access: access(h)}
-	call.Callee, _ = Callee(invite)
-	call.Caller = caller(h, from)
+	call.Callee, _ = r.Callee(invite)
+	call.Caller = r.caller(h)
 	call.Once = once(h)
-	call.Exempt = exempt(h, call.Callee)
+	call.Exempt = r.exempt(h, call.Callee)
 	return call, nil
 }
 
 // caller is who calls: of up to two asserted identities (RFC 3325 §9.1) the tel one is preferred.
-func caller(h headers, from CallerFrom) (best callsign.MSISDN) {
+func (r Reader) caller(h headers) (best callsign.MSISDN) {
 	fields := h.all("P-Asserted-Identity", "")
-	if len(fields) == 0 && from == From {
+	if len(fields) == 0 && r.CallerFrom == From {
 		fields = h.all("From", "f")
 	}
 	for _, id := range identities(fields) {
-		m, ok := id.number()
+		m, ok := r.number(id)
 		if ok && (best == 0 || id.scheme() == "tel") {
 			best = m
 		}
@@ -149,7 +156,7 @@ func once(h headers) string {
 }
 
 // exempt says why the call must not be acted on, "" if it may.
-func exempt(h headers, callee callsign.MSISDN) string {
+func (r Reader) exempt(h headers, callee callsign.MSISDN) string {
 	served := h.first("P-Served-User", "")
 	priority := strings.ToLower(strings.TrimSpace(h.first("Priority", "")))
 	switch {
@@ -162,7 +169,7 @@ func exempt(h headers, callee callsign.MSISDN) string {
 		return Originating
 	case len(h.all("Replaces", ""))+len(h.all("Join", "")) > 0:
 		return Replaced
-	case diverted(h, callee):
+	case r.diverted(h, callee):
 		return Diverted
 	}
 	return ""
@@ -171,7 +178,7 @@ func exempt(h headers, callee callsign.MSISDN) string {
 // diverted reports whether another number was dialled than the callee's: by Diversion (RFC 5806), by the first entry or a
 // cause of History-Info (RFC 7044 §5, RFC 4458 §2.2), or by To. To show the text of who took the call over would tell
 // the caller who that is.
-func diverted(h headers, callee callsign.MSISDN) bool {
+func (r Reader) diverted(h headers, callee callsign.MSISDN) bool {
 	if len(h.all("Diversion", "")) > 0 {
 		return true
 	}
@@ -187,23 +194,20 @@ func diverted(h headers, callee callsign.MSISDN) bool {
 		dialled = append(dialled, history[0])
 	}
 	for _, id := range dialled {
-		if user := id.user(); user != "" && !sameNumber(user, callee) {
+		if m, ok := r.number(id); ok && m != callee || !ok && !sameNumber(id.user(), callee) {
 			return true
 		}
 	}
 	return false
 }
 
-// sameNumber compares what somebody dialled, in whatever national form, with the number it led to: a dialled "0138…" or
-// "138…" ends like "+86138…". Something that isn't a number says nothing.
+// sameNumber compares digits that no rule reads with the number they led to: a dialled "0138…" or "138…" ends like
+// "+86138…". Something that isn't a number says nothing.
 func sameNumber(dialled string, m callsign.MSISDN) bool {
 	digits := strings.TrimLeft(strings.TrimPrefix(dialled, "+"), "0")
 	if len(digits) < 5 || strings.Trim(digits, "0123456789") != "" {
 		return true
 	}
 	full := m.E164()[1:]
-	if strings.HasPrefix(dialled, "+") {
-		return digits == full
-	}
 	return strings.HasSuffix(full, digits) || strings.HasSuffix(digits, full)
 }

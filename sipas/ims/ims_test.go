@@ -55,7 +55,7 @@ func TestWhoIsCalled(t *testing.T) {
 		"an INVITE that is cut off in its header": {message("")[:150], bob},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got, ok := Callee(c.in); got != c.want || ok != (c.want != 0) {
+			if got, ok := (Reader{}).Callee(c.in); got != c.want || ok != (c.want != 0) {
 				t.Errorf("got %v %v, want %v", got.E164(), ok, c.want.E164())
 			}
 		})
@@ -81,10 +81,11 @@ func TestWhoCalls(t *testing.T) {
 		"From where the operator says so":                 {with(""), From, alice},
 		"P-Asserted-Identity before From":                 {with("P-Asserted-Identity: <tel:+8613700000003>\n"), From, carol},
 		"an asserted identity without a number: not From": {with("P-Asserted-Identity: <sip:anonymous@anonymous.invalid>\n"), From, 0},
-		"a local number":                                  {with("P-Asserted-Identity: <tel:13800000001;phone-context=+86>\n"), Asserted, 0},
+		"a local number with a global context":            {with("P-Asserted-Identity: <tel:13800000001;phone-context=+86>\n"), Asserted, alice},
+		"a local number with a context of its own":        {with("P-Asserted-Identity: <tel:13800000001;phone-context=pbx.test>\n"), Asserted, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			call, err := Read(c.in, c.from)
+			call, err := Reader{CallerFrom: c.from}.Read(c.in)
 			if err != nil || call.Caller != c.want {
 				t.Errorf("got %v, %v; want %v", call.Caller.E164(), err, c.want.E164())
 			}
@@ -124,7 +125,7 @@ func TestWhichCallsAreExempt(t *testing.T) {
 		"P-Served-User is not the number in To at all": {message("P-Served-User: <tel:+8613700000003>;sescase=term\n"), Diverted},
 	} {
 		t.Run(name, func(t *testing.T) {
-			call, err := Read(c.in, Asserted)
+			call, err := Reader{}.Read(c.in)
 			if err != nil || call.Exempt != c.want {
 				t.Errorf("got %q, %v; want %q", call.Exempt, err, c.want)
 			}
@@ -140,13 +141,13 @@ func TestWhatMakesItOneCall(t *testing.T) {
 		"Call-ID and From tag": {"", "call:c1@ims.test;f1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			call, err := Read(message(c.header), Asserted)
+			call, err := Reader{}.Read(message(c.header))
 			if err != nil || call.Once != c.want {
 				t.Errorf("got %q, %v; want %q", call.Once, err, c.want)
 			}
 		})
 	}
-	call, err := Read(message("P-Access-Network-Info: 3GPP-E-UTRAN-FDD; utran-cell-id-3gpp=23415\nX: y\n"), Asserted)
+	call, err := Reader{}.Read(message("P-Access-Network-Info: 3GPP-E-UTRAN-FDD; utran-cell-id-3gpp=23415\nX: y\n"))
 	if err != nil || call.Access != "3GPP-E-UTRAN-FDD" || call.SIPCallID != "c1@ims.test" || call.Callee != bob {
 		t.Errorf("got %+v, %v", call, err)
 	}
@@ -157,12 +158,41 @@ func FuzzRead(f *testing.F) {
 	f.Add(message(""))
 	f.Add(message("P-Served-User: \"a\" <tel:+861>;sescase=orig\nHistory-Info: <sip:+1@x?Reason=a>;index=1\nDiversion: x\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		scanned, ok := Callee(b)
+		r := Reader{Region: "CN", CallerFrom: From}
+		scanned, ok := r.Callee(b)
 		if ok != (scanned != 0) {
 			t.Fatalf("got %v %v", scanned, ok)
 		}
-		if call, err := Read(b, From); err == nil && call.Callee != scanned {
+		if call, err := r.Read(b); err == nil && call.Callee != scanned {
 			t.Fatalf("Read says %v, Callee %v", call.Callee, scanned)
 		}
 	})
+}
+
+func TestNumbersInTheFormsOfACountry(t *testing.T) {
+	for uri, want := range map[string]callsign.MSISDN{
+		"sip:13900000002@ims.test":                   bob, // national
+		"sip:013900000002@ims.test":                  bob, // long distance
+		"sip:8613900000002@ims.test":                 bob, // international without its prefix
+		"sip:008613900000002@ims.test":               bob, // international
+		"sip:1795113900000002@ims.test":              bob, // by a carrier
+		"sip:+8613900000002@ims.test":                bob,
+		"tel:13900000002;phone-context=ims.test":     bob,
+		"sip:13900000002;phone-context=+86@ims.test": bob,
+		"tel:139-0000-0002":                          bob,
+		"sip:01062345678@ims.test":                   861062345678, // a fixed line in Beijing
+		"sip:00442071838750@ims.test":                442071838750, // abroad
+		"tel:2071838750;phone-context=+44":           442071838750,
+		"sip:10086@ims.test":                         0, // a short code
+		"sip:110@ims.test":                           0,
+		"sip:1390000@ims.test":                       0, // too short
+		"sip:139000000021@ims.test":                  0, // too long
+		"sip:bob@ims.test":                           0,
+		"tel:13900000002;phone-context=+x":           0,
+	} {
+		in := []byte(strings.Replace(string(message("")), "sip:+8613900000002@ims.test;user=phone", uri, 1))
+		if got, ok := (Reader{Region: "CN"}).Callee(in); got != want || ok != (want != 0) {
+			t.Errorf("%s: got %v %v, want %v", uri, got.E164(), ok, want.E164())
+		}
+	}
 }
