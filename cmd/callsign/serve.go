@@ -155,6 +155,7 @@ func (d *daemon) run(ctx context.Context) error {
 	case <-doors.failed:
 	}
 	d.log.Info("stopping")
+	d.relay.Drain()
 	return errors.Join(doors.stop(), calls.stop(), keeping.stop(), d.engine.Close(), relaying.stop())
 }
 

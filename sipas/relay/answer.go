@@ -12,7 +12,7 @@ var reasons = map[int]string{
 	200: "OK",                  // OPTIONS to us, a third-party REGISTER
 	403: "Forbidden",           // trusted, but we are not what its Route names, or it has none and there is no next hop
 	483: "Too Many Hops",       // RFC 3261 §16.3
-	503: "Service Unavailable", // no next hop can be had: an S-CSCF goes on without us at once
+	503: "Service Unavailable", // no next hop can be had: an S-CSCF goes on without us at once; a poll while we drain
 }
 
 // answer builds an answer of our own to a request, to be sent where it came from. The To tag tells us the ACK (RFC 3261

@@ -183,13 +183,17 @@ func (s *forwarder) target(msg []byte, m *message, key callsign.BranchKey) (to n
 	uri, forUs := readURI(m.uri.of(msg))
 	forUs = forUs && (equalFold(method, "options") || equalFold(method, "register")) // a poll; a third-party REGISTER (TS 24.229 §5.4.1.7)
 	hop, known := nextHop(s.hops, key)
+	answer := 200
+	if s.draining.Load() {
+		answer = 503
+	}
 	switch {
 	case forUs && s.own.literally(uri):
-		return to, 200
+		return to, answer
 	case known:
 		return hop, 0
 	case forUs && s.own.is(uri):
-		return to, 200
+		return to, answer
 	case m.nRoutes == 0:
 		return to, 403
 	}

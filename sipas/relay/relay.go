@@ -39,6 +39,7 @@ type Relay struct {
 	shards    []chan Event // by branch, so that one call has one reader
 	metrics   *metrics
 	log       *slog.Logger
+	draining  atomic.Bool
 	lastPanic atomic.Int64 // unix seconds: one log line a second is enough
 }
 
@@ -122,6 +123,10 @@ func (r *Relay) Close() {
 		_ = c.Close()
 	}
 }
+
+// Drain has polls answered with 503 from now on, so that who polls sends new calls elsewhere; what comes all the same is
+// forwarded until Run ends.
+func (r *Relay) Drain() { r.draining.Store(true) }
 
 // Addrs are the sockets' addresses, in the order of sip.listen.
 func (r *Relay) Addrs() []netip.AddrPort { return r.own.addrs }

@@ -402,6 +402,16 @@ func TestWhatIsNotRelayedIsAnsweredOrDropped(t *testing.T) {
 	}
 }
 
+func TestWhileDrainingPollsAreRefusedAndCallsGoOn(t *testing.T) {
+	b := newBench(t, nil)
+	b.relay.Drain()
+	b.send(b.up, b.fill(strings.NewReplacer("INVITE sip:+8613900000002@ims.test;user=phone", "OPTIONS sip:$AS", "1 INVITE", "1 OPTIONS", "Route: <sip:iscmark@$DOWN;lr;s=1;h=0;d=1;a=7369703a>\n", "").Replace(invite)))
+	if got := b.receive(b.up); !strings.HasPrefix(got, "SIP/2.0 503") {
+		t.Errorf("got\n%s\nwant 503", got)
+	}
+	b.nothing(b.up) // and its probe, an INVITE, passed
+}
+
 func TestAnUntrustedSourceGetsNothing(t *testing.T) {
 	b := newBench(t, func(o *Options) { o.Config.Trust = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")} })
 	stranger, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 66)})
