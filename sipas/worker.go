@@ -33,7 +33,7 @@ type worker struct {
 	*Workers
 	table   table
 	early   []early       // set-ups with a 183 and no 180 yet, oldest first
-	results chan result   // of look-ups; as large as those that may be in flight: sending never blocks
+	results chan result   // of look-ups
 	lookups chan struct{} // a token for each look-up under way
 	sending chan struct{} // a token for each delivery under way
 	beside  sync.WaitGroup
@@ -137,10 +137,13 @@ func (w *worker) invited(ctx context.Context, s *setup, e relay.Event) {
 		w.skip(s, NoSubscriber)
 	default:
 		started := w.besideWith(w.lookups, func() {
-			ctx, cancel := context.WithTimeout(ctx, lookupTime)
+			within, cancel := context.WithTimeout(ctx, lookupTime)
 			defer cancel()
-			p, err := w.Profiles.Profile(ctx, callee)
-			w.results <- result{e, p, err}
+			p, err := w.Profiles.Profile(within, callee)
+			select {
+			case w.results <- result{e, p, err}:
+			case <-ctx.Done(): // nobody reads them any more
+			}
 		})
 		if !started {
 			w.skip(s, Unavailable)
