@@ -250,6 +250,8 @@ func TestCommandsSayWhatIsWrong(t *testing.T) {
 		"a store that is no database": {[]string{"migrate", "-c", noDatabase}, exitFailed, "no SQLite database"},
 		"an SMSC's address in use":    {[]string{"smsc", "--listen", "127.0.0.1:-1"}, exitFailed, "--listen"},
 		"the default configuration":   {[]string{"config"}, exitOK, "caller_ranges: []"},
+		"filter criteria":             {[]string{"ifc", "--server", "sip:as.test"}, exitOK, "<ServerName>sip:as.test</ServerName>"},
+		"no filter criteria":          {[]string{"ifc", "--lint", unknown}, exitFailed, "no InitialFilterCriteria"},
 		"the version":                 {[]string{"version"}, exitOK, "callsign"},
 	} {
 		t.Run(name, func(t *testing.T) {
