@@ -177,6 +177,7 @@ func TestWhenATextIsSent(t *testing.T) {
 		{"a 180 after 183", nil, []step{invited, status(183), pause(time.Second), status(180), pause(20 * time.Second)}, []string{text}},
 		{"183 and no 180, after six seconds", nil, []step{invited, status(183), pause(7 * time.Second)}, []string{text}},
 		{"183 retransmitted and no 180, once", nil, []step{invited, status(183), status(183), pause(20 * time.Second)}, []string{text}},
+		{"181, 182 and 199 are no ringing", nil, []step{invited, status(181), status(182), status(199), pause(20 * time.Second)}, nil},
 		{"early 200: answered before it rang", nil, []step{invited, status(200)}, nil},
 		{"a 200 before its INVITE", nil, []step{status(180), status(200), invited}, nil},
 		{"cancelled before 180", nil, []step{invited, cancelled, status(180)}, nil},
@@ -282,6 +283,37 @@ func TestALookUpBesideTheWorkerComesBackAsAnEvent(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestATextThatIsReadTooLateIsNotSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var cause error
+		r := subscriber()
+		r.deliver = func(ctx context.Context) callsign.Outcome {
+			cause = context.Cause(ctx)
+			return callsign.Outcome{State: callsign.Dropped}
+		}
+		ws, err := New(Options{Config: config(nil), Profiles: r, Claims: r, Bridge: r, Recorder: r})
+		if err != nil {
+			t.Fatal(err)
+		}
+		events := make(chan relay.Event, 2) // a worker that stalled finds them two minutes later
+		at := time.Now()
+		events <- relay.Event{Branch: callsign.BranchKey{1}, At: at, Invite: []byte(invite)}
+		events <- relay.Event{Branch: callsign.BranchKey{1}, At: at.Add(time.Second), Status: 180}
+		time.Sleep(2 * time.Minute)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- ws.Run(ctx, events) }()
+		synctest.Wait()
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if len(r.deliveries) > 0 && !errors.Is(cause, errTooLate) {
+			t.Errorf("the delivery went on, its context ended with %v, want %v", cause, errTooLate)
+		}
+	})
 }
 
 func TestADeliveryEndsWithItsCall(t *testing.T) {

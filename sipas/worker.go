@@ -208,7 +208,8 @@ func (w *worker) answered(ctx context.Context, s *setup, e relay.Event) {
 	case s.over || e.Status == 100:
 	case e.Status == 180:
 		w.ringing(ctx, s, e.At, "180")
-	case e.Status < 200:
+	case e.Status != 183 && e.Status < 200: // forwarded, queued, a fork that ended: nobody rings
+	case e.Status == 183:
 		if !s.alerting && !s.done && !s.early {
 			s.early = true
 			w.early = append(w.early, early{s.branch, e.At})
@@ -248,7 +249,7 @@ func (w *worker) release(ctx context.Context, s *setup) {
 	s.released = true
 	d := s.served.delivery
 	ctx, cancel := context.WithCancelCause(ctx)
-	ctx, stop := context.WithTimeoutCause(ctx, w.Config.Window, errTooLate)
+	ctx, stop := context.WithDeadlineCause(ctx, s.last.Add(w.Config.Window), errTooLate) // of the event, however late it is read
 	s.cancel = cancel
 	released := time.Now()
 	if !w.besideWith(w.sending, func() {

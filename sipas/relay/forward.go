@@ -28,8 +28,10 @@ type forwarder struct {
 
 func (r *Relay) newForwarder(transport string, listen netip.AddrPort) *forwarder {
 	sentBy := r.config.Advertise
-	if sentBy == "" {
+	if _, port, ok := hostPort([]byte(sentBy)); sentBy == "" {
 		sentBy = listen.String()
+	} else if ok && port == 0 {
+		sentBy = fmt.Sprintf("%s:%d", sentBy, listen.Port())
 	}
 	return &forwarder{
 		Relay:     r,
@@ -41,8 +43,8 @@ func (r *Relay) newForwarder(transport string, listen netip.AddrPort) *forwarder
 	}
 }
 
-// message forwards one message, then tells of it.
-func (s *forwarder) message(msg []byte, from netip.AddrPort) {
+// message forwards one message, then tells of it. It reports whether that was one of SIP at all.
+func (s *forwarder) message(msg []byte, from netip.AddrPort) (isSIP bool) {
 	defer func() { // one of the two places where recover stands
 		if p := recover(); p != nil {
 			s.metrics.panics.Inc()
@@ -54,22 +56,22 @@ func (s *forwarder) message(msg []byte, from netip.AddrPort) {
 	msg = bytes.TrimLeft(msg, "\r\n") // RFC 3261 §7.5
 	if len(msg) == 0 {
 		s.drop(dropKeepalive)
-		return
+		return true
 	}
 	var m message
 	if !scan(msg, &m) {
 		s.drop(dropMalformed)
-		return
+		return false
 	}
-	if m.status != 0 {
+	switch {
+	case m.status != 0:
 		s.answer(msg, &m, from)
-		return
-	}
-	if !s.trusted(from.Addr()) {
+	case !s.trusted(from.Addr()):
 		s.drop(dropUntrusted)
-		return
+	default:
+		s.request(msg, &m, from)
 	}
-	s.request(msg, &m, from)
+	return true
 }
 
 func (r *Relay) drop(reason string) { r.metrics.dropped.WithLabelValues(reason).Inc() }
@@ -130,6 +132,10 @@ func (s *forwarder) request(msg []byte, m *message, from netip.AddrPort) {
 		return
 	}
 	key := s.signer.branch(s.signer.now, msg, m, v, s.signed(v, v.answerTo(from)))
+	if equalFold(m.method.of(msg), "ack") && answersUs(msg, m, s.signer, key) {
+		s.metrics.acks.Inc() // of an answer of our own: elsewhere it would loop
+		return
+	}
 	to, status := s.target(msg, m, key)
 	if status == 0 && hops < 0 {
 		status = 483
@@ -236,15 +242,10 @@ func (s *forwarder) relayed(msg []byte, m *message, v via, from netip.AddrPort, 
 	return splice(s.out[:0], msg, edits[:n]...)
 }
 
-// refuse answers instead of relaying. An ACK is never answered; the ACK of our own answer ends here, for elsewhere it
-// would loop.
+// refuse answers instead of relaying. An ACK is never answered.
 func (s *forwarder) refuse(msg []byte, m *message, v via, from netip.AddrPort, key callsign.BranchKey, status int) {
 	if equalFold(m.method.of(msg), "ack") {
-		if answersUs(msg, m, s.signer, key) {
-			s.metrics.acks.Inc()
-		} else {
-			s.drop(dropLooped)
-		}
+		s.drop(dropLooped)
 		return
 	}
 	s.out = answer(s.out[:0], msg, status, m, v, from, s.stream, s.signer.answerTag(key))
@@ -286,7 +287,11 @@ func (s *forwarder) send(to, orElse netip.AddrPort, unsent func() []byte) bool {
 // tell puts an event into its shard's queue, or counts that it was full. An INVITE is copied only if there is room.
 func (s *forwarder) tell(e Event) {
 	q := s.shards[int(e.Branch[0])%len(s.shards)]
-	if len(q) == cap(q) {
+	room := cap(q)
+	if e.Invite != nil {
+		room -= cap(q) / 8 // kept for the ends of calls that are known: a text after its call is worse than none
+	}
+	if len(q) >= room {
 		s.metrics.eventsDropped.Inc()
 		return
 	}

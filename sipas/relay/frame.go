@@ -14,8 +14,10 @@ var errTooLong = errors.New("a message is longer than 65535 bytes")
 // It returns an empty message for a keepalive (RFC 5626 §3.5.1), a CRLF CRLF between messages.
 func readFrame(r *bufio.Reader, buf []byte) ([]byte, error) {
 	buf = buf[:0]
-	for {
+	for whole := true; ; {
 		line, err := r.ReadSlice('\n')
+		begins := whole // else it goes on with a line that was longer than r's buffer
+		whole = err == nil
 		buf = append(buf, line...)
 		switch {
 		case len(buf) > maxMessage:
@@ -28,7 +30,9 @@ func readFrame(r *bufio.Reader, buf []byte) ([]byte, error) {
 			}
 			return buf, err
 		}
-		empty := len(trim(line, span{0, len(line)}).of(line)) == 0
+		// White space alone is no end: it goes on with the line before (RFC 3261 §7.3.1), and who took it for one would take
+		// a body for the next message.
+		empty := begins && (string(line) == "\r\n" || string(line) == "\n")
 		switch {
 		case empty && len(buf) == len(line) && !isSecondCRLF(r): // a lone CRLF before a message (RFC 3261 §7.5)
 			buf = buf[:0]

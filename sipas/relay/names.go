@@ -97,12 +97,15 @@ func (n *names) resolve(ctx context.Context, q question) {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
 	hops, err := n.lookup(ctx, q.transport, q.host, q.port)
-	n.mu.Lock()
+	failed := err != nil || len(hops) == 0
+	if failed {
+		n.log.Warn("a next Route can't be resolved; what was known of it stays in use", "host", q.host, "err", err)
+	}
+	n.mu.Lock() // not while the log may block: a socket's goroutine waits for it
 	defer n.mu.Unlock()
 	a := n.known[q]
 	a.asking = false
-	if err != nil || len(hops) == 0 {
-		n.log.Warn("a next Route can't be resolved", "host", q.host, "err", err, "known", len(a.hops) > 0)
+	if failed {
 		a.until = time.Now().Add(againIn)
 		return
 	}
@@ -119,8 +122,13 @@ func lookupDNS(ctx context.Context, transport, host string, port uint16) (hops [
 			service, proto, usual = "sips", "tcp", sipsPort
 		}
 		targets[0].Port = usual
-		if _, found, err := net.DefaultResolver.LookupSRV(ctx, service, proto, host); err == nil && len(found) > 0 {
+		_, found, err := net.DefaultResolver.LookupSRV(ctx, service, proto, host)
+		var none *net.DNSError
+		switch {
+		case err == nil && len(found) > 0:
 			targets = found
+		case err != nil && !(errors.As(err, &none) && none.IsNotFound):
+			return nil, fmt.Errorf("look up SRV of %s: %w", host, err) // that there is none was not said
 		}
 	}
 	for _, t := range targets {
@@ -137,8 +145,5 @@ func lookupDNS(ctx context.Context, transport, host string, port uint16) (hops [
 			}
 		}
 	}
-	if len(hops) > 0 {
-		return hops, nil
-	}
-	return nil, err
+	return hops, err // an error even if some are known: a part of them would move calls under way
 }

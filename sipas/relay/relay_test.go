@@ -252,6 +252,7 @@ func TestAnAnswerGoesBackWithOurViaPopped(t *testing.T) {
 		"by received and rport": "SIP/2.0/UDP scscf.test;rport;branch=z9hG4bK1",
 		"by received":           "SIP/2.0/UDP scscf.test:$UPPORT;branch=z9hG4bK1",
 		"without a cookie":      "SIP/2.0/UDP $UP;branch=old",
+		"with received empty":   "SIP/2.0/UDP $UP;branch=z9hG4bK1;received",
 	} {
 		for layout, joined := range map[string]bool{"separate": false, "comma-joined": true} {
 			t.Run(name+", Vias "+layout, func(t *testing.T) {
@@ -391,6 +392,7 @@ func TestWhatIsNotRelayedIsAnsweredOrDropped(t *testing.T) {
 			}
 			// Its ACK ends here.
 			_, rest, _ := strings.Cut(got, ";tag=cs-")
+			c.in = strings.Replace(c.in, "s: 0", "s: 70", 1) // an ACK has its own
 			ack := strings.NewReplacer("INVITE sip", "ACK sip", "OPTIONS sip", "ACK sip", "REGISTER sip", "ACK sip", "1 INVITE", "1 ACK", "1 OPTIONS", "1 ACK", "1 REGISTER", "1 ACK",
 				"To:   <sip:+8613900000002@ims.test>", "To: <sip:+8613900000002@ims.test>;tag=cs-"+rest[:16]).Replace(c.in)
 			b.send(b.up, b.fill(ack))
@@ -529,6 +531,39 @@ func TestNextHopIsStableAndFair(t *testing.T) {
 	}
 	if _, ok := nextHop(nil, callsign.BranchKey{}); ok {
 		t.Error("a hop out of none")
+	}
+}
+
+func TestWhoWeAre(t *testing.T) {
+	wildcard := own{addrs: []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:5060"), netip.MustParseAddrPort("127.0.0.1:5061")}, host: "as.test", machine: []netip.Addr{netip.MustParseAddr("192.0.2.7")}}
+	for uri, want := range map[string]struct{ is, literally bool }{
+		"sip:192.0.2.7":                 {true, true},
+		"sip:192.0.2.7:5060;lr":         {true, true},
+		"sip:192.0.2.7:5070":            {false, false},
+		"sip:192.0.2.8":                 {false, false}, // somebody else's, on a port of ours
+		"sips:127.0.0.1":                {true, true},
+		"sip:127.0.0.1;transport=tls":   {true, true},
+		"sip:127.0.0.1;transport=tcp":   {false, false},
+		"sip:AS.test:5099":              {true, true},
+		"sip:other.test":                {true, false}, // whoever sent it here resolved it to us
+		"sip:u;x@127.0.0.1:5061;lr;a=b": {true, true},
+	} {
+		r, ok := readURI([]byte(uri))
+		if got := wildcard.is(r); !ok || got != want.is {
+			t.Errorf("%s: is ours %v, want %v", uri, got, want.is)
+		}
+		if got := wildcard.literally(r); got != want.literally {
+			t.Errorf("%s: is literally ours %v, want %v", uri, got, want.literally)
+		}
+	}
+}
+
+func TestAnAdvertisedHostGetsTheSocketsPort(t *testing.T) {
+	for advertise, want := range map[string]string{"as.test": "as.test:5070", "as.test:5080": "as.test:5080", "[2001:db8::1]": "[2001:db8::1]:5070", "": "127.0.0.1:5070"} {
+		r := &Relay{config: Config{Secret: secret, Advertise: advertise}}
+		if got := r.newForwarder("UDP", netip.MustParseAddrPort("127.0.0.1:5070")).via; !strings.HasPrefix(got, "Via: SIP/2.0/UDP "+want+";") {
+			t.Errorf("%s: got %q, want %s", advertise, got, want)
+		}
 	}
 }
 

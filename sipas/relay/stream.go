@@ -230,7 +230,10 @@ func (s *stream) serve(connect func(context.Context) (net.Conn, error), server *
 			}
 			continue
 		}
-		f.message(buf, s.peer)
+		if !f.message(buf, s.peer) {
+			s.relay.log.Info("a connection is closed: what it sends is no SIP", "peer", s.peer)
+			return // where the next message begins is anybody's guess
+		}
 	}
 }
 

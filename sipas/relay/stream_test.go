@@ -11,6 +11,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
@@ -187,6 +188,7 @@ func TestARequestThatCannotBeSentOnIsRefused(t *testing.T) {
 
 func TestAStreamThatCannotBeFramedIsClosed(t *testing.T) {
 	for name, sent := range map[string]string{
+		"what is no SIP":        "\r\nGET / HTTP/1.1\r\n\r\n",
 		"an endless header":     "INVITE sip:x SIP/2.0\r\nX: " + strings.Repeat("x", 70_000),
 		"an endless body":       "INVITE sip:x SIP/2.0\r\nContent-Length: 70000\r\n\r\n",
 		"a negative length":     "INVITE sip:x SIP/2.0\r\nl: -1\r\n\r\n",
@@ -197,6 +199,24 @@ func TestAStreamThatCannotBeFramedIsClosed(t *testing.T) {
 			up := b.dial()
 			_, _ = io.WriteString(up, sent) // it may be closed before all is written
 			up.closedByPeer()
+		})
+	}
+}
+
+func TestABodyIsNeverTakenForAMessage(t *testing.T) {
+	for name, seam := range map[string]string{
+		"a line of white space":                 "Subject: x\r\n \r\n",
+		"a line as long as the reader's buffer": "Subject: " + strings.Repeat("x", 16<<10-len("Subject: ")) + "\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, behind := streamBench(t, "tcp://127.0.0.1:0", nil)
+			up := b.dial()
+			body := "INVITE sip:smuggled SIP/2.0\r\n\r\n"
+			up.send(strings.NewReplacer("X-Odd:", seam+"X-Odd:", "Content-Length: 6\r\n\r\nv=0\r\n\x00", fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(body), body)).
+				Replace(b.overTCP(invite, "127.0.0.1:6060", behind.Addr())))
+			if got := accept(t, behind).receive(); !strings.Contains(got, seam) || !strings.HasSuffix(got, "\r\n\r\n"+body) {
+				t.Errorf("got\n%q\nwant the message whole", got)
+			}
 		})
 	}
 }

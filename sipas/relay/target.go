@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/callsign-as/callsign"
@@ -37,17 +38,19 @@ func readURI(b []byte) (r routeURI, ok bool) {
 	if colon < 0 || !equalFold(b[:colon], "sip") && !equalFold(b[:colon], "sips") {
 		return r, false
 	}
+	secure := equalFold(b[:colon], "sips")
 	b = b[colon+1:]
 	if at := bytes.IndexByte(b, '@'); at >= 0 {
 		b = b[at+1:]
 	}
 	if end := bytes.IndexAny(b, ";?"); end >= 0 {
+		transport, _ := param(b, span{end, len(b)}, "transport")
+		secure = secure || equalFold(transport.of(b), "tls")
 		b = b[:end]
 	}
-	b = bytes.TrimSpace(b)
-	r.host, r.port, ok = hostPort(b)
-	if ok && len(r.host) < len(b) {
-		r.explicit = r.port
+	r.host, r.explicit, ok = hostPort(bytes.TrimSpace(b))
+	if r.port = r.explicit; r.port == 0 {
+		r.port = defaultPort(secure)
 	}
 	return r, ok
 }
@@ -56,6 +59,8 @@ func readURI(b []byte) (r routeURI, ok bool) {
 type own struct {
 	addrs []netip.AddrPort
 	host  string // of sip.advertise
+	// machine is this machine's addresses, for sockets that listen on all of them.
+	machine []netip.Addr
 }
 
 // is reports whether a URI that was routed to us names us. A name that we don't know counts as ours: whoever sent the
@@ -75,7 +80,7 @@ func (o own) literally(r routeURI) bool {
 		return false
 	}
 	for _, a := range o.addrs {
-		if a.Port() == r.port && (a.Addr() == addr || a.Addr().IsUnspecified()) {
+		if a.Port() == r.port && (a.Addr() == addr || a.Addr().IsUnspecified() && slices.Contains(o.machine, addr)) {
 			return true
 		}
 	}

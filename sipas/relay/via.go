@@ -42,22 +42,36 @@ func readVia(msg []byte, v span) (r via, ok bool) {
 		}
 		head = trim(msg, span{head.from + slash + 1, head.to})
 	}
-	for head.from < head.to && !isSpace(msg[head.from]) { // the transport
+	transport := span{head.from, head.from}
+	for head.from < head.to && !isSpace(msg[head.from]) {
 		head.from++
 	}
+	transport.to = head.from
 	r.sentBy = trim(msg, head)
 	r.host, r.port, ok = hostPort(r.sentBy.of(msg))
 	if !ok {
 		return r, false
 	}
+	if r.port == 0 {
+		r.port = defaultPort(equalFold(transport.of(msg), "tls"))
+	}
 	r.branch, _ = param(msg, params, "branch")
-	r.received, r.hasReceived = param(msg, params, "received")
+	r.received, _ = param(msg, params, "received")
+	r.hasReceived = !r.received.empty()
 	r.rport, r.hasRport = param(msg, params, "rport")
 	return r, true
 }
 
-// hostPort splits "host", "host:port", "[v6]:port", with white space around the colon as the grammar allows. The port
-// of a missing one is 5060.
+// defaultPort is the one of a missing port (RFC 3261 §19.1.2).
+func defaultPort(secure bool) uint16 {
+	if secure {
+		return sipsPort
+	}
+	return sipPort
+}
+
+// hostPort splits "host", "host:port", "[v6]:port", with white space around the colon as the grammar allows. A missing port
+// is 0.
 func hostPort(b []byte) (host []byte, port uint16, ok bool) {
 	host = b
 	rest := []byte(nil)
@@ -77,7 +91,7 @@ func hostPort(b []byte) (host []byte, port uint16, ok bool) {
 		return nil, 0, false
 	}
 	if len(rest) == 0 {
-		return host, sipPort, true
+		return host, 0, true
 	}
 	n, err := strconv.ParseUint(string(bytes.TrimSpace(rest[1:])), 10, 16)
 	return host, uint16(n), err == nil && n > 0
