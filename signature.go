@@ -48,6 +48,9 @@ type Change struct {
 	Text, Lang         string
 	Stamp              Stamp
 	At, Expires        time.Time
+	// Received: Stamp is the time of receipt, for the source gave none that counts. Sent again, it would be another stamp, so
+	// an event whose Seq is durable is not applied a second time.
+	Received bool
 }
 
 // Origin is what Signature.Origin keeps of a Change.

@@ -67,6 +67,7 @@ func parseEvent(raw []byte, now time.Time) (source string, c callsign.Change, er
 	if e.Time != nil {
 		c.At = *e.Time
 	}
+	c.Received = e.Time == nil && !present(e.AccountVersion)
 	if c.Stamp, err = e.stamp(c.At); err != nil || e.Type == typeCleared {
 		return e.Source, c, err
 	}

@@ -39,7 +39,7 @@ func with(members string) string {
 func TestParseEvent(t *testing.T) {
 	said := time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC)
 	change := func(f func(*callsign.Change)) *callsign.Change {
-		c := &callsign.Change{ID: "e1", Account: "10001", Text: "hi", At: received, Stamp: callsign.TimedStamp(received)}
+		c := &callsign.Change{ID: "e1", Account: "10001", Text: "hi", At: received, Stamp: callsign.TimedStamp(received), Received: true}
 		f(c)
 		return c
 	}
@@ -49,16 +49,16 @@ func TestParseEvent(t *testing.T) {
 	}{
 		"an event without time is of now": {with(``), change(func(*callsign.Change) {})},
 		"an event with a time is ordered by it": {with(`"time":"2026-01-02T03:04:05.000006Z"`), change(func(c *callsign.Change) {
-			c.At, c.Stamp = said, callsign.Stamp{Epoch: callsign.TimedEpoch, Version: said.UnixMicro()}
+			c.At, c.Stamp, c.Received = said, callsign.Stamp{Epoch: callsign.TimedEpoch, Version: said.UnixMicro()}, false
 		})},
 		"a version orders before the time": {with(`"time":"2026-01-02T03:04:05.000006Z","accountversion":7`), change(func(c *callsign.Change) {
-			c.At, c.Stamp = said, callsign.Stamp{Version: 7}
+			c.At, c.Stamp, c.Received = said, callsign.Stamp{Version: 7}, false
 		})},
 		"an epoch stands before the version": {with(`"accountversion":0,"accountepoch":2`), change(func(c *callsign.Change) {
-			c.Stamp = callsign.Stamp{Epoch: 2}
+			c.Stamp, c.Received = callsign.Stamp{Epoch: 2}, false
 		})},
 		"integers may be strings": {with(`"accountversion":"9223372036854775807","accountepoch":"0"`), change(func(c *callsign.Change) {
-			c.Stamp = callsign.Stamp{Version: 1<<63 - 1}
+			c.Stamp, c.Received = callsign.Stamp{Version: 1<<63 - 1}, false
 		})},
 		"null is absent": {with(`"accountversion":null,"time":null,"accountepoch":null`), change(func(*callsign.Change) {})},
 		"a snapshot says the same": {with(`"type":"im.callsign.signature.snapshot","data":{"text":"hi","lang":"zh-Hans","expires_at":"2026-01-02T03:04:05.000006Z"}`), change(func(c *callsign.Change) {
@@ -149,6 +149,7 @@ func FuzzFrame(f *testing.F) {
 				continue
 			}
 			checkBounds(t, c)
+			c.Received = false // what is said again names its time
 			again, c2, err := parseEvent(eventOf(t, source, c), received)
 			if err != nil || again != source || !sameChange(c, c2) {
 				t.Errorf("said again it is %+v (%v), want %+v", c2, err, c)

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -13,11 +12,16 @@ import (
 	"github.com/callsign-as/callsign"
 )
 
-// sourceID is whose events are numbered together; it has one connection.
+// sourceID is whose events are numbered together; it has one connection. A network stands before the name, so that no two
+// networks ever share a numbering.
 type sourceID struct{ tenant, source string }
 
 func sourceOf(scope callsign.Scope) sourceID {
-	return sourceID{scope.Tenant, cmp.Or(scope.Source, scope.Network)}
+	source := scope.Network
+	if scope.Source != "" {
+		source += "/" + scope.Source // network names have no slash
+	}
+	return sourceID{scope.Tenant, source}
 }
 
 // hub knows the node's push connections.

@@ -225,7 +225,7 @@ func TestEachEventIsAnsweredInOrder(t *testing.T) {
 	expect(t, "a batch", c.acked(), "b 7 stored duplicate stale unlinked unlinked rejected stored")
 	first := s.memory.changes[0]
 	got := fmt.Sprint(first.Tenant, " ", first.Source, " ", first.Network, " ", first.Account, " ", first.Seq, " ", first.Origin())
-	expect(t, "who said it", got, "default qq.example/presence qq 10001 1 qq.example/presence/e1")
+	expect(t, "who said it", got, "default qq/qq.example/presence qq 10001 1 qq/qq.example/presence/e1")
 	expect(t, "the last is numbered", s.memory.changes[6].Seq, int64(7))
 }
 
@@ -654,4 +654,22 @@ func TestRunTellsAListenerThatFails(t *testing.T) {
 	if err := s.Run(t.Context(), l); err == nil || !errors.Is(err, net.ErrClosed) {
 		t.Errorf("got %v, want %v", err, net.ErrClosed)
 	}
+}
+
+func TestTwoNetworksOfOneSourceAreNumberedApart(t *testing.T) {
+	s, _ := pushing(t, nil)
+	key := func(network, source string) string {
+		return s.memory.key(callsign.Scope{Role: callsign.RoleSource, Network: network, Source: source})
+	}
+	const of = `"source":"im.example",`
+	qq := connect(t, s.url, key("qq", "im.example"))
+	qq.next("hello")
+	qq.push("b", 1, with(of+`"accountversion":1`), with(of+`"accountversion":2`))
+	expect(t, "qq's two", qq.acked(), "b 2 stored stored")
+	for _, c := range []struct{ network, source string }{{"msn", "im.example"}, {"msn", "qq"}} {
+		other := connect(t, s.url, key(c.network, c.source))
+		expect(t, c.network+" of "+c.source+" resumes from", fmt.Sprint(other.next("hello")["resume_from"]), "0")
+	}
+	qq.push("c", 3, with(of+`"accountversion":3`)) // it was not replaced
+	expect(t, "qq goes on", qq.acked(), "c 3 stored")
 }

@@ -99,7 +99,9 @@ func (s *Server) getSubscriber(ctx context.Context, scope callsign.Scope, in *su
 }
 
 func (s *Server) deleteSubscriber(ctx context.Context, scope callsign.Scope, in *subscriberPath) (*struct{}, error) {
-	return nil, s.o.Subscribers.DeleteSubscriber(ctx, scope, in.MSISDN.MSISDN)
+	err := s.o.Subscribers.DeleteSubscriber(ctx, scope, in.MSISDN.MSISDN)
+	s.keys.forget() // its own are revoked
+	return nil, err
 }
 
 func (s *Server) listSubscribers(ctx context.Context, scope callsign.Scope, in *struct {

@@ -108,7 +108,7 @@ func entry(c callsign.Change, now time.Time) callsign.Entry {
 		c.At = now
 	}
 	if received := callsign.TimedStamp(now); c.Stamp.Timed() && c.Stamp.Version > received.Version+maxAhead.Microseconds() {
-		c.Stamp = received
+		c.Stamp, c.Received = received, true
 	}
 	e := callsign.Entry{Change: c}
 	if c.Tenant == "" {

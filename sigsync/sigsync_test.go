@@ -206,7 +206,7 @@ func TestWhatIsKeptOfAChange(t *testing.T) {
 		"cleared":                   {func(c *callsign.Change) { c.Text = "" }, func(e *callsign.Entry) { e.Shown = "" }},
 		"no time: received now":     {func(c *callsign.Change) { c.At = time.Time{} }, func(e *callsign.Entry) { e.At = now }},
 		"a little ahead":            {func(c *callsign.Change) { c.At, c.Stamp = soon, callsign.TimedStamp(soon) }, func(*callsign.Entry) {}},
-		"far ahead: received now":   {func(c *callsign.Change) { c.At, c.Stamp = year2099, callsign.TimedStamp(year2099) }, func(e *callsign.Entry) { e.At, e.Stamp = now, callsign.TimedStamp(now) }},
+		"far ahead: received now":   {func(c *callsign.Change) { c.At, c.Stamp = year2099, callsign.TimedStamp(year2099) }, func(e *callsign.Entry) { e.At, e.Stamp, e.Received = now, callsign.TimedStamp(now), true }},
 		"a version is not a time":   {func(c *callsign.Change) { c.Stamp = callsign.Stamp{Version: 1 << 62} }, func(*callsign.Entry) {}},
 		"invalid UTF-8":             {func(c *callsign.Change) { c.Text = "a\xff" }, func(e *callsign.Entry) { e.Refused, e.Shown = true, "" }},
 		"a lone surrogate in UTF-8": {func(c *callsign.Change) { c.Text = "\xed\xa0\x80" }, func(e *callsign.Entry) { e.Refused, e.Shown = true, "" }},

@@ -27,8 +27,13 @@ func (e *Engine) Keep(ctx context.Context, entries []callsign.Entry) ([]callsign
 			return err
 		}
 		defer func() { _ = update.Close() }()
+		durable, err := w.durable(ctx, entries)
+		if err != nil {
+			return err
+		}
 		for i, entry := range entries {
-			if statuses[i], err = w.keep(ctx, update, entry); err != nil {
+			again := entry.Received && entry.Seq > 0 && entry.Seq <= durable[source{entry.Tenant, entry.Source}]
+			if statuses[i], err = w.keep(ctx, update, entry, again); err != nil {
 				return fmt.Errorf("entry %d of %d: %w", i+1, len(entries), err)
 			}
 		}
@@ -40,9 +45,24 @@ func (e *Engine) Keep(ctx context.Context, entries []callsign.Entry) ([]callsign
 	return statuses, nil
 }
 
-func (w *writing) keep(ctx context.Context, update *sql.Stmt, en callsign.Entry) (callsign.Status, error) {
+// keep writes one entry. One that comes again under the time of its receipt wins over nothing that was said: what it once
+// lost to, or what came after it, stands.
+func (w *writing) keep(ctx context.Context, update *sql.Stmt, en callsign.Entry, again bool) (callsign.Status, error) {
 	if en.Refused {
 		return callsign.Rejected, nil
+	}
+	if again {
+		var silent bool
+		err := w.QueryRowContext(ctx, `SELECT epoch IS NULL FROM accounts WHERE tenant = ? AND network = ? AND account = ?`,
+			en.Tenant, en.Network, en.Account).Scan(&silent)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			return callsign.Unlinked, nil
+		case err != nil:
+			return "", err
+		case !silent:
+			return callsign.Duplicate, nil
+		}
 	}
 	var m callsign.MSISDN
 	err := update.QueryRowContext(ctx, en.Tenant, en.Network, en.Account, en.Text, en.Shown, en.Lang,
@@ -69,9 +89,29 @@ func (w *writing) keep(ctx context.Context, update *sql.Stmt, en callsign.Entry)
 	return callsign.Stale, nil
 }
 
+// source is whose events are numbered together.
+type source struct{ tenant, name string }
+
+// durable is the cursor of each source that numbers entries, as it stood before them.
+func (w *writing) durable(ctx context.Context, entries []callsign.Entry) (map[source]int64, error) {
+	seqs := map[source]int64{}
+	for _, en := range entries {
+		s := source{en.Tenant, en.Source}
+		if _, known := seqs[s]; known || en.Seq == 0 {
+			continue
+		}
+		var seq int64
+		err := w.QueryRowContext(ctx, `SELECT seq FROM sources WHERE tenant = ? AND source = ?`, s.tenant, s.name).Scan(&seq)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return nil, fmt.Errorf("cursor of source %q: %w", s.name, err)
+		}
+		seqs[s] = seq
+	}
+	return seqs, nil
+}
+
 // raiseSeqs makes the numbers of numbered entries durable, whatever became of them: a source isn't asked for them again.
 func (w *writing) raiseSeqs(ctx context.Context, entries []callsign.Entry) error {
-	type source struct{ tenant, name string }
 	seqs := map[source]int64{}
 	for _, en := range entries {
 		s := source{en.Tenant, en.Source}

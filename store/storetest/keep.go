@@ -400,3 +400,64 @@ func flood(t *testing.T, e Engine) {
 		keep(t, e, entries...)
 	}
 }
+
+func sentAgain(t *testing.T, e Engine) {
+	put(t, e, ours, anna, [2]string{"qq", "1"})
+	now := time.Now()
+	received := func(seq int64, text string, after time.Duration) callsign.Entry {
+		en := numbered(said("qq", "1", text, callsign.TimedStamp(now.Add(after))), seq)
+		en.Received = true
+		return en
+	}
+	for _, step := range []struct {
+		name string
+		en   callsign.Entry
+		want callsign.Status
+	}{
+		{"the first", received(1, "A", 0), callsign.Stored},
+		{"the second", received(2, "B", time.Second), callsign.Stored},
+		{"the first again, received later", received(1, "A", 2*time.Second), callsign.Duplicate},
+		{"a new one", received(3, "C", 3*time.Second), callsign.Stored},
+		{"one with a time of its own is judged by it", numbered(said("qq", "1", "D", callsign.TimedStamp(now.Add(4*time.Second))), 2), callsign.Stored},
+	} {
+		if got := keep(t, e, step.en); got[0] != step.want {
+			t.Errorf("%s: got %s, want %s", step.name, got[0], step.want)
+		}
+	}
+	// What met no subscriber then has nothing to lose to once the account is linked.
+	unlinked := received(4, "E", 5*time.Second)
+	unlinked.Account = "2"
+	if got := keep(t, e, unlinked); got[0] != callsign.Unlinked {
+		t.Errorf("before it is linked: got %s", got[0])
+	}
+	if _, err := e.LinkAccount(t.Context(), ours, anna, "qq", "2"); err != nil {
+		t.Fatal(err)
+	}
+	if got := keep(t, e, unlinked); got[0] != callsign.Stored {
+		t.Errorf("once it is linked: got %s, want stored", got[0])
+	}
+}
+
+func removedKeys(t *testing.T, e Engine) {
+	put(t, e, ours, anna)
+	key := callsign.Key{ID: "k1", Name: "anna", Hash: [32]byte{1}, Created: time.Now(), Scope: ours}
+	key.Scope.KeyID, key.Scope.Role, key.Scope.MSISDN = "k1", callsign.RoleSubscriber, anna
+	admin := callsign.Key{ID: "k2", Name: "admin", Hash: [32]byte{2}, Created: time.Now(), Scope: ours}
+	admin.Scope.KeyID, admin.Scope.Role = "k2", callsign.RoleAdmin
+	for _, k := range []callsign.Key{key, admin} {
+		if err := e.PutKey(t.Context(), k); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := e.DeleteSubscriber(t.Context(), ours, anna); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		key  callsign.Key
+		want bool
+	}{{key, true}, {admin, false}} {
+		if got, err := e.KeyByHash(t.Context(), c.key.Hash); err != nil || got.Revoked != c.want {
+			t.Errorf("%s: revoked %v, %v; want %v", c.key.Name, got.Revoked, err, c.want)
+		}
+	}
+}

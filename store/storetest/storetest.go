@@ -50,6 +50,8 @@ func Run(t *testing.T, open func(t *testing.T) Engine) {
 		"keep: any sequence ends as Stamp.Newer says":                      keepProperty,
 		"keep: racing writers end in one state":                            keepRace,
 		"keep: a failed batch keeps nothing":                               keepAllOrNothing,
+		"cursor: an event sent again never wins by its receipt":            sentAgain,
+		"admin: a removed subscriber's keys end with it":                   removedKeys,
 		"cursor: the greatest Seq, whatever became of it":                  cursor,
 		"changes: told after the commit, and a slow listener of its loss":  changes,
 		"timeline: calls and events in any order, pages, filters, forgets": timeline,
