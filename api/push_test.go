@@ -673,3 +673,14 @@ func TestTwoNetworksOfOneSourceAreNumberedApart(t *testing.T) {
 	qq.push("c", 3, with(of+`"accountversion":3`)) // it was not replaced
 	expect(t, "qq goes on", qq.acked(), "c 3 stored")
 }
+
+func TestAnOriginIsNoReasonToRefuse(t *testing.T) {
+	s, key := pushing(t, nil)
+	dialer := websocket.Dialer{Subprotocols: []string{subprotocol}}
+	conn, res, err := dialer.DialContext(t.Context(), "ws"+strings.TrimPrefix(s.url, "http")+"/v1/push",
+		http.Header{"Authorization": {"Bearer " + key}, "Origin": {"https://im.example"}}) // as behind a proxy with a name of its own
+	if err != nil {
+		t.Fatalf("got %v, %v", err, res)
+	}
+	_ = conn.Close()
+}

@@ -2,10 +2,13 @@ package api
 
 import (
 	"context"
+	"errors"
+	"maps"
 	"net/http"
 	"reflect"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -20,6 +23,7 @@ func newREST(mux *http.ServeMux, version string) huma.API {
 	// huma's own document routes fill their caches without a lock; New makes the document once.
 	config.OpenAPIPath, config.DocsPath, config.SchemasPath, config.CreateHooks = "", "", "", nil
 	config.RejectUnknownQueryParameters = true
+	config.Formats = onlyUTF8(config.Formats)
 	config.Transformers = []huma.Transformer{ownProblems}
 	config.Components.Schemas.RegisterTypeAlias(reflect.TypeFor[huma.ErrorModel](), reflect.TypeFor[problemDetails]())
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"key": {Type: "http", Scheme: "bearer"}}
@@ -111,4 +115,20 @@ func (number) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{
 		Type: huma.TypeString, Description: "E.164 number, with or without its +", Examples: []any{"+8613800000000"},
 	}
+}
+
+// onlyUTF8 refuses bodies that are not UTF-8: reading JSON replaces what isn't in silence, and another text would be shown.
+func onlyUTF8(formats map[string]huma.Format) map[string]huma.Format {
+	strict := maps.Clone(formats)
+	for name, f := range strict {
+		read := f.Unmarshal
+		f.Unmarshal = func(data []byte, v any) error {
+			if !utf8.Valid(data) {
+				return errors.New("the body is not UTF-8: send UTF-8")
+			}
+			return read(data, v)
+		}
+		strict[name] = f
+	}
+	return strict
 }

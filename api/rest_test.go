@@ -75,6 +75,7 @@ func TestREST(t *testing.T) {
 		{"a text is set by hand", "PUT", "/v1/subscribers/8613800000000/signature", `{"text":"in a meeting"}`, 200, `{"status":"stored"}`},
 		{"a text needs a subscriber", "PUT", "/v1/subscribers/8613800000001/signature", `{"text":"x"}`, 404, `"code":"not_found"`},
 		{"a text has a length", "PUT", "/v1/subscribers/8613800000000/signature", `{"text":"` + strings.Repeat("x", 2049) + `"}`, 422, `"code":"text_rejected"`},
+		{"a text is UTF-8", "PUT", "/v1/subscribers/8613800000000/signature", "{\"text\":\"\xd4\xda\xb8\xdf\"}", 400, `send UTF-8`},
 		{"a body has a length", "PUT", "/v1/subscribers/8613800000000/signature", `{"text":"` + strings.Repeat("x", 1<<20) + `"}`, 413, `"code":"request_entity_too_large"`},
 		{"calls are listed without their timelines", "GET", "/v1/calls?callee=+8613800000000&caller=%2B8613900000001&since=2026-01-02T03:04:05Z&limit=1", "", 200, `"sip_call_id":"a@b"}],"next":"` + id.String() + `"`},
 		{"a call has its timeline", "GET", "/v1/calls/" + id.String(), "", 200, `"kind":"skipped","reason":"no text"`},

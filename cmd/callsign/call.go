@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -40,6 +41,9 @@ func (c callCommand) Run(s surroundings) error {
 	}
 	if c.Dry {
 		return c.whatIf(s, from, to)
+	}
+	if err := c.do(s.ctx, http.MethodGet, "/v1/calls?limit=1", nil, nil); err != nil {
+		return err // before anybody's phone shows anything
 	}
 	since := time.Now()
 	if err := c.place(s, from, to); err != nil {
@@ -92,9 +96,9 @@ func (c callCommand) place(s surroundings, from, to callsign.MSISDN) error {
 	if err != nil {
 		return usageError{fmt.Errorf("--sip %q: write an IP address and port, like 127.0.0.1:5060", c.SIP)}
 	}
-	local := netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
-	if as.Addr().IsLoopback() {
-		local = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), 0)
+	local, err := towards(as)
+	if err != nil {
+		return err
 	}
 	ctx, stop := context.WithCancel(s.ctx)
 	defer stop()
@@ -125,6 +129,16 @@ func (c callCommand) place(s surroundings, from, to callsign.MSISDN) error {
 	}})
 	stop()
 	return errors.Join(err, phones.Wait())
+}
+
+// towards is the address of this machine from which as is reached, so that it finds the way back.
+func towards(as netip.AddrPort) (netip.AddrPort, error) {
+	c, err := net.Dial("udp", as.String()) // sends nothing
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("no way to the application server: %w", err)
+	}
+	defer c.Close()
+	return netip.AddrPortFrom(c.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap(), 0), nil
 }
 
 // seenCall is a call's timeline as the API tells it.

@@ -205,6 +205,13 @@ func TestCommandsSpeakToARunningNode(t *testing.T) {
 		{"the account is unlinked", []string{"account", "remove", "+8613900000002", "xmpp", "li@na.test/home"}, exitOK, "removed"},
 		{"twice is an error", []string{"account", "remove", "+8613900000002", "xmpp", "li@na.test/home"}, exitFailed, "404"},
 		{"a source's key", []string{"key", "create", "--role", "source", "--network", "qq", "--expires-in", "1h"}, exitOK, "cs_"},
+		{"a key that ended before it began", []string{"key", "create", "--role", "admin", "--expires-in=-1h"}, exitUsage, "at least 1s"},
+		{"a key for less than a second", []string{"key", "create", "--role", "admin", "--expires-in", "900ms"}, exitUsage, "at least 1s"},
+		{"a key for another tenant", []string{"key", "create", "--role", "admin", "--tenant", "acme"}, exitUsage, "-c only"},
+		{"a source's key in the store, of a network that is none", []string{"key", "create", "--role", "source", "--network", "QQ", "-c", config}, exitUsage, "small letters"},
+		{"a source's key in the store, for texts set by hand", []string{"key", "create", "--role", "source", "--network", "manual", "-c", config}, exitUsage, "set by hand"},
+		{"an admin's key in the store, with a network", []string{"key", "create", "--role", "admin", "--network", "qq", "-c", config}, exitUsage, "source's key"},
+		{"a text that is not UTF-8", []string{"signature", "put", "+8613900000002", "\xd4\xda\xb8\xdf"}, exitUsage, "not UTF-8"},
 		{"a source's key without a network", []string{"key", "create", "--role", "source"}, exitFailed, "network"},
 		{"the keys", []string{"key", "list"}, exitOK, "source"},
 		{"no number", []string{"subscriber", "put", "0138"}, exitFailed, "E.164"},
@@ -214,7 +221,7 @@ func TestCommandsSpeakToARunningNode(t *testing.T) {
 	} {
 		t.Run(step.name, func(t *testing.T) {
 			args := step.args
-			if step.code != exitUsage || args[0] == "call" {
+			if args[0] != "subscribe" {
 				args = append(args, flags...)
 			}
 			code, out, stderr := command(t, nil, args...)

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
+	"regexp"
 	"time"
 
 	"github.com/callsign-as/callsign"
@@ -20,20 +23,26 @@ type keyCommand struct {
 
 type keyCreate struct {
 	client
-	Config  string        `short:"c" placeholder:"FILE" help:"Write to the store of this configuration instead of asking the API."`
-	Role    string        `required:"" enum:"admin,operator,source,subscriber" help:"admin, operator, source or subscriber."`
-	Name    string        `help:"Whose it is, for administrators; the role if empty."`
-	Network string        `help:"Of a source: the network whose accounts it writes."`
-	Source  string        `help:"Of a source: the only CloudEvents source that it may name; needed when a network has several sources."`
-	MSISDN  string        `name:"msisdn" help:"Of a subscriber: the number."`
-	Expires time.Duration `name:"expires-in" help:"How long the key is good, like 720h; without it forever."`
-	Tenant  string        `default:"default" help:"The tenant, with -c only."`
+	Config  string         `short:"c" placeholder:"FILE" help:"Write to the store of this configuration instead of asking the API."`
+	Role    string         `required:"" enum:"admin,operator,source,subscriber" help:"admin, operator, source or subscriber."`
+	Name    string         `help:"Whose it is, for administrators; the role if empty."`
+	Network string         `help:"Of a source: the network whose accounts it writes."`
+	Source  string         `help:"Of a source: the only CloudEvents source that it may name; needed when a network has several sources."`
+	MSISDN  string         `name:"msisdn" help:"Of a subscriber: the number."`
+	Expires *time.Duration `name:"expires-in" help:"How long the key is good, like 720h, at least 1s; without it forever."`
+	Tenant  string         `help:"The tenant, with -c only; default without it."`
 }
 
 // Run prints the key and nothing else, so that a script can take it.
 func (c keyCreate) Run(s surroundings) error {
 	if c.Name == "" {
 		c.Name = c.Role
+	}
+	switch {
+	case c.Expires != nil && *c.Expires < time.Second:
+		return usageError{fmt.Errorf("--expires-in is %v: use at least 1s, or leave it out for a key that is good forever", *c.Expires)}
+	case c.Tenant != "" && c.Config == "":
+		return usageError{errors.New("--tenant goes with -c only: over the API a key is of the tenant of the key that makes it")}
 	}
 	if c.Config != "" {
 		return c.inStore(s)
@@ -44,8 +53,8 @@ func (c keyCreate) Run(s surroundings) error {
 			in[key] = value
 		}
 	}
-	if c.Expires > 0 {
-		in["expires_in"] = int64(c.Expires.Seconds())
+	if c.Expires != nil {
+		in["expires_in"] = int64(math.Ceil(c.Expires.Seconds()))
 	}
 	var raw json.RawMessage
 	if err := c.do(s.ctx, http.MethodPost, "/v1/keys", in, &raw); err != nil {
@@ -69,9 +78,11 @@ func (c keyCreate) inStore(s surroundings) error {
 	if err != nil {
 		return usageError{err}
 	}
-	scope := callsign.Scope{Tenant: c.Tenant, Role: callsign.Role(c.Role), Network: c.Network, Source: c.Source}
-	if scope.Role == callsign.RoleSource && c.Network == "" {
-		return usageError{errors.New("a source's key needs --network: the network whose accounts it writes")}
+	scope := callsign.Scope{Tenant: cmp.Or(c.Tenant, callsign.DefaultTenant), Role: callsign.Role(c.Role), Network: c.Network, Source: c.Source}
+	if isSource := scope.Role == callsign.RoleSource; isSource != (c.Network != "") || !isSource && c.Source != "" {
+		return usageError{errors.New("--network, and --source, are of a source's key, which needs --network: the network whose accounts it writes")}
+	} else if isSource && (!networkName.MatchString(c.Network) || c.Network == callsign.ManualNetwork) {
+		return usageError{fmt.Errorf("--network %q: use small letters, digits, '.', '_' and '-', and not %s, which is for texts set by hand", c.Network, callsign.ManualNetwork)}
 	}
 	if c.MSISDN != "" || scope.Role == callsign.RoleSubscriber {
 		if scope.MSISDN, err = callsign.ParseMSISDN(c.MSISDN); err != nil {
@@ -79,8 +90,8 @@ func (c keyCreate) inStore(s surroundings) error {
 		}
 	}
 	var expires time.Time
-	if c.Expires > 0 {
-		expires = time.Now().Add(c.Expires)
+	if c.Expires != nil {
+		expires = time.Now().Add(*c.Expires)
 	}
 	engine, err := openEngine(s.ctx, &config, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -95,6 +106,9 @@ func (c keyCreate) inStore(s surroundings) error {
 	return err
 }
 
+// networkName is what the API takes for a network.
+var networkName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,31}$`)
+
 type keyList struct{ client }
 
 // Run lists the keys.
@@ -106,7 +120,7 @@ func (c keyList) Run(s surroundings) error {
 	var page struct {
 		Items []struct {
 			ID, Name, Role, Network string
-			Created                 time.Time
+			Created, Expires        time.Time
 			Revoked                 bool
 		} `json:"items"`
 	}
@@ -116,8 +130,11 @@ func (c keyList) Run(s surroundings) error {
 	var rows [][]string
 	for _, k := range page.Items {
 		state := "good"
-		if k.Revoked {
+		switch {
+		case k.Revoked:
 			state = "revoked"
+		case !k.Expires.IsZero() && !k.Expires.After(time.Now()):
+			state = "expired"
 		}
 		rows = append(rows, []string{k.ID, k.Name, k.Role, k.Network, k.Created.Local().Format(time.DateTime), state})
 	}

@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	"unicode/utf8"
 
 	"github.com/alecthomas/kong"
 	"github.com/emiago/sipgo/sip"
@@ -64,6 +65,12 @@ func run(s surroundings, args []string) int {
 	if err != nil {
 		fmt.Fprintln(s.stderr, "callsign:", err)
 		return exitFailed
+	}
+	for _, a := range args { // the flag parser and JSON would replace what isn't in silence
+		if !utf8.ValidString(a) {
+			fmt.Fprintf(s.stderr, "callsign: %q is not UTF-8: set your terminal to UTF-8 and try again\n", a)
+			return exitUsage
+		}
 	}
 	command, err := parser.Parse(args)
 	if err != nil {
