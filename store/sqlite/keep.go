@@ -27,17 +27,21 @@ func (e *Engine) Keep(ctx context.Context, entries []callsign.Entry) ([]callsign
 			return err
 		}
 		defer func() { _ = update.Close() }()
-		durable, err := w.durable(ctx, entries)
+		cursors, err := w.cursors(ctx, entries)
 		if err != nil {
 			return err
 		}
 		for i, entry := range entries {
-			again := entry.Received && entry.Seq > 0 && entry.Seq <= durable[source{entry.Tenant, entry.Source}]
+			of := source{entry.Tenant, entry.Source}
+			again := entry.Received && entry.Seq > 0 && entry.Seq <= cursors[of]
+			if entry.Seq > 0 { // whatever becomes of it: a source isn't asked for it again
+				cursors[of] = max(cursors[of], entry.Seq)
+			}
 			if statuses[i], err = w.keep(ctx, update, entry, again); err != nil {
 				return fmt.Errorf("entry %d of %d: %w", i+1, len(entries), err)
 			}
 		}
-		return w.raiseSeqs(ctx, entries)
+		return w.raiseCursors(ctx, cursors)
 	})
 	if err != nil {
 		return nil, err
@@ -92,38 +96,31 @@ func (w *writing) keep(ctx context.Context, update *sql.Stmt, en callsign.Entry,
 // source is whose events are numbered together.
 type source struct{ tenant, name string }
 
-// durable is the cursor of each source that numbers entries, as it stood before them.
-func (w *writing) durable(ctx context.Context, entries []callsign.Entry) (map[source]int64, error) {
-	seqs := map[source]int64{}
+// cursors are the greatest durable Seq of each source that numbers entries, as they stand before them.
+func (w *writing) cursors(ctx context.Context, entries []callsign.Entry) (map[source]int64, error) {
+	cursors := map[source]int64{}
 	for _, en := range entries {
-		s := source{en.Tenant, en.Source}
-		if _, known := seqs[s]; known || en.Seq == 0 {
+		of := source{en.Tenant, en.Source}
+		if _, known := cursors[of]; known || en.Seq == 0 {
 			continue
 		}
 		var seq int64
-		err := w.QueryRowContext(ctx, `SELECT seq FROM sources WHERE tenant = ? AND source = ?`, s.tenant, s.name).Scan(&seq)
+		err := w.QueryRowContext(ctx, `SELECT seq FROM sources WHERE tenant = ? AND source = ?`, of.tenant, of.name).Scan(&seq)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
-			return nil, fmt.Errorf("cursor of source %q: %w", s.name, err)
+			return nil, fmt.Errorf("cursor of source %q: %w", of.name, err)
 		}
-		seqs[s] = seq
+		cursors[of] = seq
 	}
-	return seqs, nil
+	return cursors, nil
 }
 
-// raiseSeqs makes the numbers of numbered entries durable, whatever became of them: a source isn't asked for them again.
-func (w *writing) raiseSeqs(ctx context.Context, entries []callsign.Entry) error {
-	seqs := map[source]int64{}
-	for _, en := range entries {
-		s := source{en.Tenant, en.Source}
-		if en.Seq > 0 {
-			seqs[s] = max(seqs[s], en.Seq)
-		}
-	}
-	for s, seq := range seqs {
+// raiseCursors makes them durable.
+func (w *writing) raiseCursors(ctx context.Context, cursors map[source]int64) error {
+	for of, seq := range cursors {
 		if _, err := w.ExecContext(ctx, `
 			INSERT INTO sources (tenant, source, seq) VALUES (?, ?, ?)
-			ON CONFLICT DO UPDATE SET seq = max(seq, excluded.seq)`, s.tenant, s.name, seq); err != nil {
-			return fmt.Errorf("seq %d of source %q: %w", seq, s.name, err)
+			ON CONFLICT DO UPDATE SET seq = max(seq, excluded.seq)`, of.tenant, of.name, seq); err != nil {
+			return fmt.Errorf("seq %d of source %q: %w", seq, of.name, err)
 		}
 	}
 	return nil

@@ -112,7 +112,8 @@ func (e *Engine) subscribers(ctx context.Context, what, query string, args ...an
 	return ss, e.failed(what, rows.Err())
 }
 
-// DeleteSubscriber forgets m, its accounts and their texts, and revokes its keys. Its revision is used up: should m come again, it goes on above.
+// DeleteSubscriber forgets m, its accounts and their texts, and revokes its keys. Its revision is used up: should m come
+// again, it goes on above.
 func (e *Engine) DeleteSubscriber(ctx context.Context, sc callsign.Scope, m callsign.MSISDN) error {
 	return e.write(ctx, "delete subscriber "+m.String(), func(w *writing) error {
 		if err := w.one(ctx, `DELETE FROM subscribers WHERE tenant = ? AND msisdn = ?`, sc.Tenant, m); err != nil {

@@ -424,6 +424,11 @@ func sentAgain(t *testing.T, e Engine) {
 			t.Errorf("%s: got %s, want %s", step.name, got[0], step.want)
 		}
 	}
+	// The same within one commit, into which many batches may go.
+	got := keep(t, e, received(10, "G", 10*time.Second), received(11, "H", 11*time.Second), received(10, "G", 12*time.Second))
+	if want := []callsign.Status{callsign.Stored, callsign.Stored, callsign.Duplicate}; !slices.Equal(got, want) {
+		t.Errorf("sent again in one commit: got %v, want %v", got, want)
+	}
 	// What met no subscriber then has nothing to lose to once the account is linked.
 	unlinked := received(4, "E", 5*time.Second)
 	unlinked.Account = "2"
