@@ -47,6 +47,7 @@ func (r *Relay) newForwarder(transport string, listen netip.AddrPort) *forwarder
 func (s *forwarder) message(msg []byte, from netip.AddrPort) (isSIP bool) {
 	defer func() { // one of the two places where recover stands
 		if p := recover(); p != nil {
+			isSIP = true // a bug of ours says nothing of the message: a stream goes on behind it
 			s.metrics.panics.Inc()
 			if now := time.Now().Unix(); s.lastPanic.Swap(now) != now {
 				s.log.Error("a message made the relay panic; it was dropped, please report this", "panic", p, "stack", string(debug.Stack()))

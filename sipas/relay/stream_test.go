@@ -65,14 +65,14 @@ func (w *wire) closedByPeer() {
 func (w *wire) port() uint16 { return w.LocalAddr().(*net.TCPAddr).AddrPort().Port() }
 
 // streamBench is a relay on TCP with who listens behind it.
-func streamBench(t *testing.T, listen string, change func(*Options)) (b *bench, behind *net.TCPListener) {
+func streamBench(t *testing.T, listen string, change func(*Options), before ...func(*Relay)) (b *bench, behind *net.TCPListener) {
 	t.Helper()
 	b = newBench(t, func(o *Options) {
 		o.Config.Listen = []string{listen}
 		if change != nil {
 			change(o)
 		}
-	})
+	}, before...)
 	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
@@ -250,6 +250,18 @@ func until(t *testing.T, what string, so func() bool) {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited 20 s in vain for %s", what)
 		}
+	}
+}
+
+func TestAPanicCostsAStreamNothing(t *testing.T) {
+	b, behind := streamBench(t, "tcp://127.0.0.1:0", nil, func(r *Relay) { r.shards = nil }) // telling divides by their number
+	up := b.dial()
+	for range 3 {
+		up.send(b.overTCP(invite, "127.0.0.1:6060", behind.Addr()))
+	}
+	down := accept(t, behind)
+	for range 3 {
+		down.receive()
 	}
 }
 
