@@ -208,12 +208,12 @@ func (w *worker) answered(ctx context.Context, s *setup, e relay.Event) {
 	case s.over || e.Status == 100:
 	case e.Status == 180:
 		w.ringing(ctx, s, e.At, "180")
-	case e.Status != 183 && e.Status < 200: // forwarded, queued, a fork that ended: nobody rings
 	case e.Status == 183:
 		if !s.alerting && !s.done && !s.early {
 			s.early = true
 			w.early = append(w.early, early{s.branch, e.At})
 		}
+	case e.Status < 200: // forwarded, queued, a fork that ended: nobody rings
 	case e.Status < 300:
 		w.record(s, callsign.Event{At: e.At, Kind: callsign.EventAnswered})
 		if w.Config.At == "answer" {

@@ -59,9 +59,9 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("sip.advertise %q: write a host or host:port", c.Advertise)
 	}
 	for i, h := range c.NextHop {
-		addr, err := netip.ParseAddrPort(strings.TrimPrefix(h, "udp://"))
-		if err != nil || addr.Port() == 0 || addr.Addr().IsUnspecified() {
-			return fmt.Errorf("sip.next_hop[%d] %q: write an IP address and port, like 192.0.2.7:5060 (names are not resolved by this version)", i, h)
+		addr, err := hopAddr(h)
+		if err != nil {
+			return fmt.Errorf("sip.next_hop[%d] %w", i, err)
 		}
 		for _, l := range c.Listen {
 			if _, own, err := listenAddr(l); err == nil && own == addr {
@@ -70,6 +70,14 @@ func (c *Config) Validate() error {
 		}
 	}
 	return nil
+}
+
+func hopAddr(s string) (netip.AddrPort, error) {
+	addr, err := netip.ParseAddrPort(strings.TrimPrefix(s, "udp://"))
+	if err != nil || addr.Port() == 0 || addr.Addr().IsUnspecified() {
+		return addr, fmt.Errorf("%q: write an IP address and port, like 192.0.2.7:5060 (names are not resolved by this version)", s)
+	}
+	return addr, nil
 }
 
 func listenAddr(s string) (scheme string, addr netip.AddrPort, err error) {

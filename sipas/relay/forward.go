@@ -22,8 +22,14 @@ type forwarder struct {
 	signer    *signer
 	out       []byte
 	// write sends a message to a peer, or where that connection is gone to orElse. It must not block and may not keep msg.
-	// unsent gives what to answer if it turns out later that a request could not be sent; nil for answers.
-	write func(to, orElse netip.AddrPort, msg []byte, unsent func() []byte) error
+	// unsent gives what to answer if it turns out later that a request could not be sent; nil for answers and ACKs.
+	write func(to, orElse netip.AddrPort, msg []byte, unsent func() ownAnswer) error
+}
+
+// ownAnswer is an answer of our own, and where it goes.
+type ownAnswer struct {
+	msg        []byte
+	to, orElse netip.AddrPort
 }
 
 func (r *Relay) newForwarder(transport string, listen netip.AddrPort) *forwarder {
@@ -146,7 +152,11 @@ func (s *forwarder) request(msg []byte, m *message, from netip.AddrPort) {
 		return
 	}
 	s.out = s.relayed(msg, m, v, from, key, hops)
-	if !s.send(to, to, func() []byte { return s.unsent(msg, m, v, from, key) }) {
+	var unsent func() ownAnswer
+	if !equalFold(m.method.of(msg), "ack") {
+		unsent = func() ownAnswer { return s.ownAnswer(nil, msg, m, v, from, key, 503) }
+	}
+	if !s.send(to, to, unsent) {
 		s.refuse(msg, m, v, from, key, 503)
 		return
 	}
@@ -249,22 +259,19 @@ func (s *forwarder) refuse(msg []byte, m *message, v via, from netip.AddrPort, k
 		s.drop(dropLooped)
 		return
 	}
-	s.out = answer(s.out[:0], msg, status, m, v, from, s.stream, s.signer.answerTag(key))
-	to := v.answerTo(from)
-	if s.stream {
-		to = from
-	}
-	if s.send(to, s.signed(v, to), nil) {
+	a := s.ownAnswer(s.out[:0], msg, m, v, from, key, status)
+	s.out = a.msg
+	if s.send(a.to, a.orElse, nil) {
 		s.metrics.answered.WithLabelValues(strconv.Itoa(status)).Inc()
 	}
 }
 
-// unsent is the answer to a request that could not be sent on; nothing is answered to an ACK.
-func (s *forwarder) unsent(msg []byte, m *message, v via, from netip.AddrPort, key callsign.BranchKey) []byte {
-	if equalFold(m.method.of(msg), "ack") {
-		return nil
+func (s *forwarder) ownAnswer(out, msg []byte, m *message, v via, from netip.AddrPort, key callsign.BranchKey, status int) ownAnswer {
+	to := v.answerTo(from)
+	if s.stream {
+		to = from
 	}
-	return answer(nil, msg, 503, m, v, from, s.stream, s.signer.answerTag(key))
+	return ownAnswer{answer(out, msg, status, m, v, from, s.stream, s.signer.answerTag(key)), to, s.signed(v, to)}
 }
 
 // signed is the address that a branch vouches for. A stream's own port changes with each connection, and a transaction's
@@ -276,7 +283,7 @@ func (s *forwarder) signed(v via, answerTo netip.AddrPort) netip.AddrPort {
 	return answerTo
 }
 
-func (s *forwarder) send(to, orElse netip.AddrPort, unsent func() []byte) bool {
+func (s *forwarder) send(to, orElse netip.AddrPort, unsent func() ownAnswer) bool {
 	if err := s.write(to, orElse, s.out, unsent); err != nil {
 		s.metrics.writeErrors.Inc()
 		s.log.Debug("a message could not be sent", "to", to, "err", err)

@@ -8,7 +8,11 @@ import (
 	"strconv"
 )
 
-var errTooLong = errors.New("a message is longer than 65535 bytes")
+// errUnframed says that where the next message of a stream begins can't be known.
+var (
+	errUnframed = errors.New("it can't be framed")
+	errTooLong  = fmt.Errorf("%w: a message is longer than %d bytes", errUnframed, maxMessage)
+)
 
 // readFrame reads one message from a stream into buf, by its Content-Length (RFC 3261 §18.3); without one it has no body.
 // It returns an empty message for a keepalive (RFC 5626 §3.5.1), a CRLF CRLF between messages.
@@ -82,7 +86,7 @@ func contentLength(header []byte) (int, error) {
 		if named(name, "content-length", "l") {
 			n, err := strconv.ParseUint(h.value.text(header), 10, 31)
 			if err != nil {
-				return 0, fmt.Errorf("Content-Length %q is no number", h.value.of(header))
+				return 0, fmt.Errorf("%w: Content-Length %q is no number", errUnframed, h.value.of(header))
 			}
 			return int(n), nil
 		}

@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"strings"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -62,7 +61,7 @@ func New(o Options) (*Relay, error) {
 		r.shards = append(r.shards, make(chan Event, queue))
 	}
 	for _, h := range o.Config.NextHop {
-		hop, err := netip.ParseAddrPort(strings.TrimPrefix(h, "udp://"))
+		hop, err := hopAddr(h)
 		if err != nil {
 			return nil, fmt.Errorf("sip.next_hop: %w", err)
 		}
@@ -115,7 +114,7 @@ func (r *Relay) bind(listen string) error {
 			return fmt.Errorf("listen on %s: %w", listen, err)
 		}
 		local = unmapped(l.Addr().(*net.TCPAddr).AddrPort())
-		streams, err := r.newStreams(scheme, l)
+		streams, err := r.newStreams(scheme, l, local)
 		if err != nil {
 			return errors.Join(fmt.Errorf("listen on %s: %w", listen, err), l.Close())
 		}

@@ -18,7 +18,7 @@ const (
 	maxStreams   = 4096            // connections of one listening socket, taken and made
 	maxQueued    = 1 << 20         // bytes that wait for one stream; more and it is closed
 	connectTime  = 2 * time.Second // for TCP and TLS together
-	writeTime    = 2 * time.Second // for one message
+	writeTime    = 2 * time.Second // for what is queued
 	acceptsAgain = 50 * time.Millisecond
 )
 
@@ -42,9 +42,9 @@ type streams struct {
 	all    sync.WaitGroup
 }
 
-func (r *Relay) newStreams(scheme string, l *net.TCPListener) (*streams, error) {
+func (r *Relay) newStreams(scheme string, l *net.TCPListener, own netip.AddrPort) (*streams, error) {
 	ss := &streams{
-		relay: r, transport: strings.ToUpper(scheme), listener: l, own: unmapped(l.Addr().(*net.TCPAddr).AddrPort()), byPeer: map[netip.AddrPort]*stream{},
+		relay: r, transport: strings.ToUpper(scheme), listener: l, own: own, byPeer: map[netip.AddrPort]*stream{},
 	}
 	if scheme == "tls" {
 		var err error
@@ -128,7 +128,7 @@ func (ss *streams) remove(s *stream) {
 }
 
 // write queues msg on the connection to a peer, else on one to orElse, which is made if there is none.
-func (ss *streams) write(to, orElse netip.AddrPort, msg []byte, unsent func() []byte) error {
+func (ss *streams) write(to, orElse netip.AddrPort, msg []byte, unsent func() ownAnswer) error {
 	ss.mu.Lock()
 	s := ss.byPeer[to]
 	if s == nil {
@@ -161,12 +161,12 @@ type stream struct {
 	mu     sync.Mutex
 	out    [][]byte
 	bytes  int
-	open   bool     // connected: what is queued can't be taken back
-	unsent [][]byte // what to answer to the requests that wait for the connection
+	open   bool        // connected: what is queued can't be taken back
+	unsent []ownAnswer // to the requests that wait for the connection
 }
 
 // queue takes a copy of msg. Until the connection stands, a request's unsent answer waits beside it.
-func (s *stream) queue(msg []byte, unsent func() []byte) error {
+func (s *stream) queue(msg []byte, unsent func() ownAnswer) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ctx.Err() != nil {
@@ -177,9 +177,7 @@ func (s *stream) queue(msg []byte, unsent func() []byte) error {
 		return errStreamFull
 	}
 	if !s.open && unsent != nil {
-		if a := unsent(); a != nil {
-			s.unsent = append(s.unsent, a)
-		}
+		s.unsent = append(s.unsent, unsent())
 	}
 	s.out, s.bytes = append(s.out, bytes.Clone(msg)), s.bytes+len(msg)
 	select {
@@ -217,7 +215,7 @@ func (s *stream) serve(connect func(context.Context) (net.Conn, error), server *
 	var buf []byte
 	for {
 		if buf, err = readFrame(r, buf); err != nil {
-			if errors.Is(err, errTooLong) || strings.Contains(err.Error(), "Content-Length") {
+			if errors.Is(err, errUnframed) {
 				s.relay.drop(dropMalformed)
 				s.relay.log.Info("a connection is closed: what it sends can't be framed", "peer", s.peer, "err", err)
 			}
@@ -267,15 +265,7 @@ func (s *stream) refuse() {
 	unsent := s.unsent
 	s.mu.Unlock()
 	for _, a := range unsent {
-		var m message
-		if !scan(a, &m) || m.nVias == 0 {
-			continue
-		}
-		v, ok := readVia(a, m.vias[0].value)
-		if !ok {
-			continue
-		}
-		if to, ok := v.written(a); ok && s.streams.write(to, netip.AddrPortFrom(to.Addr(), v.port), a, nil) == nil {
+		if s.streams.write(a.to, a.orElse, a.msg, nil) == nil {
 			s.relay.metrics.answered.WithLabelValues("503").Inc()
 		}
 	}

@@ -54,7 +54,7 @@ func TestRFC4475(t *testing.T) {
 			}
 			got, sent := "dropped", ""
 			f := r.newForwarder("UDP", r.own.addrs[0])
-			f.write = func(_, _ netip.AddrPort, msg []byte, _ func() []byte) error {
+			f.write = func(_, _ netip.AddrPort, msg []byte, _ func() ownAnswer) error {
 				got, sent = "relayed", string(msg)
 				if strings.HasPrefix(sent, "SIP/2.0 ") {
 					got = "answered " + sent[8:11]

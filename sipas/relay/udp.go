@@ -16,7 +16,7 @@ const (
 // serveUDP is one UDP socket's goroutine: two buffers for its life.
 func (r *Relay) serveUDP(ctx context.Context, c *net.UDPConn, own netip.AddrPort) error {
 	f := r.newForwarder("UDP", own)
-	f.write = func(to, _ netip.AddrPort, msg []byte, _ func() []byte) error {
+	f.write = func(to, _ netip.AddrPort, msg []byte, _ func() ownAnswer) error {
 		_, err := c.WriteToUDPAddrPort(msg, to)
 		return err
 	}
