@@ -48,6 +48,12 @@ type Call struct {
 	At              time.Time
 }
 
+// The repeat periods that are none; any other is how long a caller is not shown the same callee's text again.
+const (
+	RepeatAlways time.Duration = 0  // a caller is shown a text at each call
+	RepeatOnce   time.Duration = -1 // a caller is shown a callee's text once, until it changes
+)
+
 // Delivery is one text on its way to one caller. It says what to show; how it is coded and cut is gsmbridge's.
 type Delivery struct {
 	Call    Call

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"net/http"
+	"regexp"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -72,21 +73,37 @@ type newKey struct {
 
 // Resolve implements huma.Resolver: each role has its own members.
 func (n *newKey) Resolve(huma.Context) []error {
-	isSource, isSubscriber := n.Role == callsign.RoleSource, n.Role == callsign.RoleSubscriber
-	refuse := func(member, message string) []error {
+	scope := callsign.Scope{Role: n.Role, Network: n.Network, Source: n.Source, MSISDN: n.MSISDN.MSISDN}
+	if member, message := CheckScope(scope); member != "" {
 		return []error{&huma.ErrorDetail{Location: "body." + member, Message: message}}
 	}
-	switch {
-	case isSource && (n.Network == "" || n.Network == callsign.ManualNetwork):
-		return refuse("network", "a source's key needs the network that it writes, and not manual")
-	case !isSource && n.Network != "":
-		return refuse("network", "only a source's key has one: leave it out")
-	case !isSource && n.Source != "" || !plain(n.Source):
-		return refuse("source", "only a source's key has one, without control characters")
-	case isSubscriber != (n.MSISDN.MSISDN != 0):
-		return refuse("msisdn", "a subscriber's key needs the number, and no other has one")
-	}
 	return nil
+}
+
+// networkPattern is a network's name. The tags repeat it, for they can hold no constant; a test keeps them alike.
+const networkPattern = `^[a-z0-9][a-z0-9._-]{0,31}$`
+
+var networkName = regexp.MustCompile(networkPattern)
+
+// CheckScope says which member of a new key's scope is wrong for its role, and what to do; "" if none is. Every door by
+// which keys are made asks it.
+func CheckScope(s callsign.Scope) (member, message string) {
+	isSource, isSubscriber := s.Role == callsign.RoleSource, s.Role == callsign.RoleSubscriber
+	switch {
+	case isSource && s.Network == "":
+		return "network", "a source's key needs the network whose accounts it writes"
+	case isSource && s.Network == callsign.ManualNetwork:
+		return "network", "manual is for texts set by hand: name the source's own network"
+	case isSource && !networkName.MatchString(s.Network):
+		return "network", "use up to 32 small letters, digits, '.', '_' and '-'"
+	case !isSource && s.Network != "":
+		return "network", "only a source's key has one: leave it out"
+	case !isSource && s.Source != "" || !plain(s.Source):
+		return "source", "only a source's key has one, without control characters"
+	case isSubscriber != (s.MSISDN != 0):
+		return "msisdn", "a subscriber's key needs the number, and no other has one"
+	}
+	return "", ""
 }
 
 func (s *Server) registerKeys(api huma.API) {

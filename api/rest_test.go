@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -448,4 +449,13 @@ func FuzzNumber(f *testing.F) {
 			t.Errorf("%q is %v, want %v (%v)", s, n.E164(), want.E164(), err)
 		}
 	})
+}
+
+func TestEveryDoorTakesTheSameNetworkNames(t *testing.T) {
+	for _, of := range []reflect.Type{reflect.TypeFor[newKey](), reflect.TypeFor[accountPath]()} {
+		f, found := of.FieldByName("Network")
+		if got := f.Tag.Get("pattern"); !found || got != networkPattern {
+			t.Errorf("%v takes %q, want %q", of, got, networkPattern)
+		}
+	}
 }

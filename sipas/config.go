@@ -70,19 +70,13 @@ func (c *Config) Validate() error {
 	return nil
 }
 
-// The values of RepeatPeriod that are not periods.
-const (
-	RepeatAlways = time.Duration(0)
-	RepeatOnce   = time.Duration(-1)
-)
-
-// RepeatPeriod is Repeat as a duration, RepeatAlways or RepeatOnce.
+// RepeatPeriod is Repeat as a duration, callsign.RepeatAlways or callsign.RepeatOnce.
 func (c *Config) RepeatPeriod() (time.Duration, error) {
 	switch c.Repeat {
 	case "always":
-		return RepeatAlways, nil
+		return callsign.RepeatAlways, nil
 	case "once":
-		return RepeatOnce, nil
+		return callsign.RepeatOnce, nil
 	}
 	d, err := time.ParseDuration(c.Repeat)
 	if err != nil || d < time.Minute {

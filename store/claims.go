@@ -13,18 +13,12 @@ import (
 	"github.com/callsign-as/callsign"
 )
 
-// The values of ClaimsOptions.Repeat that are no periods.
-const (
-	RepeatAlways time.Duration = 0  // a caller is shown a text at each call
-	RepeatOnce   time.Duration = -1 // a caller is shown a callee's text once, until it changes
-)
-
 // Why a claim is refused. They stand in timelines.
 const (
-	alreadyDelivered = "already_delivered" // this call's text was released before: a fork, a spiral, a retransmission
-	repeated         = "repeat"            // the caller has seen it, and Repeat says that this is enough
-	callerCap        = "caller_cap"
-	globalCap        = "global_cap"
+	AlreadyDelivered = "already_delivered" // this call's text was released before: a fork, a spiral, a retransmission
+	Repeated         = "repeat"            // the caller has seen it, and Repeat says that this is enough
+	CallerCap        = "caller_cap"
+	GlobalCap        = "global_cap"
 )
 
 // deliverOnce is how long a call is remembered, so that its forks and spirals show its text once: longer than any rings.
@@ -32,7 +26,7 @@ const deliverOnce = 180 * time.Second
 
 // ClaimsOptions are the limits. Zero: no limit.
 type ClaimsOptions struct {
-	Repeat    time.Duration // RepeatAlways, RepeatOnce, or the period in which a caller is shown a callee's text once
+	Repeat    time.Duration // callsign.RepeatAlways, callsign.RepeatOnce, or the period in which a caller is shown a callee's text once
 	PerCaller int           // texts that one caller gets in Per at the most; 20 is a sane number
 	Per       time.Duration // default 1 h
 	PerSecond int           // texts to all callers together; 500 is a sane number
@@ -65,7 +59,7 @@ type callKey struct {
 
 type seenKey struct {
 	caller, callee callsign.MSISDN
-	text           [16]byte // of RepeatOnce: half its SHA-256
+	text           [16]byte // of callsign.RepeatOnce: half its SHA-256
 }
 
 // NewClaims makes one that remembers nothing yet.
@@ -107,16 +101,16 @@ func (c *Claims) claim(d callsign.Delivery, now time.Duration) (refusal string) 
 	c.grants.set(caller, grants)
 	switch {
 	case c.calls.has(call):
-		return alreadyDelivered
-	case c.o.Repeat != RepeatAlways && c.seen.has(seen):
-		return repeated
+		return AlreadyDelivered
+	case c.o.Repeat != callsign.RepeatAlways && c.seen.has(seen):
+		return Repeated
 	case c.o.PerCaller > 0 && len(grants) >= c.o.PerCaller:
-		return callerCap
+		return CallerCap
 	case c.o.PerSecond > 0 && now-c.second[c.next] < time.Second:
-		return globalCap
+		return GlobalCap
 	}
 	evicted := c.calls.add(call, now, now)
-	if c.o.Repeat != RepeatAlways {
+	if c.o.Repeat != callsign.RepeatAlways {
 		evicted += c.seen.add(seen, now, now)
 	}
 	if c.o.PerCaller > 0 {
@@ -170,7 +164,7 @@ func keyOfCall(d callsign.Delivery) callKey {
 
 func (c *Claims) keyOfSeen(d callsign.Delivery) seenKey {
 	k := seenKey{caller: d.Call.Caller, callee: d.Call.Callee}
-	if c.o.Repeat == RepeatOnce {
+	if c.o.Repeat == callsign.RepeatOnce {
 		sum := sha256.Sum256([]byte(d.Text))
 		copy(k.text[:], sum[:])
 	}

@@ -37,63 +37,63 @@ func TestClaims(t *testing.T) {
 		steps []step
 	}{
 		"a call's text is delivered once in three minutes": {ClaimsOptions{}, []step{
-			claim(1, 2, "a", "x", ""), claim(1, 2, "a", "x", alreadyDelivered), claim(1, 2, "b", "x", ""),
+			claim(1, 2, "a", "x", ""), claim(1, 2, "a", "x", AlreadyDelivered), claim(1, 2, "b", "x", ""),
 			claim(1, 3, "a", "x", ""), claim(3, 2, "a", "x", ""),
-			after(179*time.Second, claim(1, 2, "a", "x", alreadyDelivered)),
+			after(179*time.Second, claim(1, 2, "a", "x", AlreadyDelivered)),
 			after(time.Second, claim(1, 2, "a", "x", "")),
 		}},
 		"calls that nothing tells apart but their ID are told apart": {ClaimsOptions{}, []step{
 			{d: callsign.Delivery{Call: callsign.Call{ID: callsign.CallID{1}}}},
 			{d: callsign.Delivery{Call: callsign.Call{ID: callsign.CallID{2}}}},
-			{d: callsign.Delivery{Call: callsign.Call{ID: callsign.CallID{1}}}, want: alreadyDelivered},
+			{d: callsign.Delivery{Call: callsign.Call{ID: callsign.CallID{1}}}, want: AlreadyDelivered},
 		}},
-		"once: until the text changes": {ClaimsOptions{Repeat: RepeatOnce}, []step{
-			claim(1, 2, "a", "x", ""), claim(1, 2, "b", "x", repeated), claim(1, 3, "c", "x", ""), claim(4, 2, "d", "x", ""),
-			after(1000*time.Hour, claim(1, 2, "e", "x", repeated)), claim(1, 2, "f", "y", ""), claim(1, 2, "g", "y", repeated),
+		"once: until the text changes": {ClaimsOptions{Repeat: callsign.RepeatOnce}, []step{
+			claim(1, 2, "a", "x", ""), claim(1, 2, "b", "x", Repeated), claim(1, 3, "c", "x", ""), claim(4, 2, "d", "x", ""),
+			after(1000*time.Hour, claim(1, 2, "e", "x", Repeated)), claim(1, 2, "f", "y", ""), claim(1, 2, "g", "y", Repeated),
 		}},
 		"a period: whatever the text": {ClaimsOptions{Repeat: 24 * time.Hour}, []step{
-			claim(1, 2, "a", "x", ""), claim(1, 2, "b", "y", repeated), claim(1, 3, "c", "x", ""),
-			after(24*time.Hour-time.Second, claim(1, 2, "d", "x", repeated)),
-			after(time.Second, claim(1, 2, "e", "x", "")), claim(1, 2, "f", "x", repeated),
+			claim(1, 2, "a", "x", ""), claim(1, 2, "b", "y", Repeated), claim(1, 3, "c", "x", ""),
+			after(24*time.Hour-time.Second, claim(1, 2, "d", "x", Repeated)),
+			after(time.Second, claim(1, 2, "e", "x", "")), claim(1, 2, "f", "x", Repeated),
 		}},
 		"a caller gets so many in an hour, any hour": {ClaimsOptions{PerCaller: 2}, []step{
-			claim(1, 2, "a", "x", ""), after(50*time.Minute, claim(1, 3, "b", "x", "")), claim(1, 4, "c", "x", callerCap),
+			claim(1, 2, "a", "x", ""), after(50*time.Minute, claim(1, 3, "b", "x", "")), claim(1, 4, "c", "x", CallerCap),
 			claim(9, 4, "d", "x", ""),
-			after(10*time.Minute, claim(1, 4, "e", "x", "")), claim(1, 4, "f", "x", callerCap),
-			after(50*time.Minute, claim(1, 4, "g", "x", "")), claim(1, 5, "h", "x", callerCap),
+			after(10*time.Minute, claim(1, 4, "e", "x", "")), claim(1, 4, "f", "x", CallerCap),
+			after(50*time.Minute, claim(1, 4, "g", "x", "")), claim(1, 5, "h", "x", CallerCap),
 		}},
 		"all callers together get so many in a second, any second": {ClaimsOptions{PerSecond: 2}, []step{
 			claim(1, 2, "a", "x", ""), after(900*time.Millisecond, claim(2, 2, "b", "x", "")),
-			after(99*time.Millisecond, claim(3, 2, "c", "x", globalCap)),
-			after(time.Millisecond, claim(3, 2, "c", "x", "")), claim(4, 2, "d", "x", globalCap),
+			after(99*time.Millisecond, claim(3, 2, "c", "x", GlobalCap)),
+			after(time.Millisecond, claim(3, 2, "c", "x", "")), claim(4, 2, "d", "x", GlobalCap),
 		}},
-		"a refusal uses nothing up": {ClaimsOptions{Repeat: RepeatOnce, PerCaller: 2, PerSecond: 1}, []step{
-			claim(1, 2, "a", "x", ""), claim(1, 3, "b", "x", globalCap), claim(1, 3, "b", "x", globalCap),
-			after(time.Second, claim(1, 3, "b", "x", "")), after(time.Second, claim(1, 4, "c", "x", callerCap)), claim(5, 4, "d", "x", ""),
+		"a refusal uses nothing up": {ClaimsOptions{Repeat: callsign.RepeatOnce, PerCaller: 2, PerSecond: 1}, []step{
+			claim(1, 2, "a", "x", ""), claim(1, 3, "b", "x", GlobalCap), claim(1, 3, "b", "x", GlobalCap),
+			after(time.Second, claim(1, 3, "b", "x", "")), after(time.Second, claim(1, 4, "c", "x", CallerCap)), claim(5, 4, "d", "x", ""),
 		}},
-		"what failed or was dropped gives all back": {ClaimsOptions{Repeat: RepeatOnce, PerCaller: 1}, []step{
+		"what failed or was dropped gives all back": {ClaimsOptions{Repeat: callsign.RepeatOnce, PerCaller: 1}, []step{
 			claim(1, 2, "a", "x", ""), settle(1, 2, "a", "x", callsign.Failed),
 			claim(1, 2, "a", "x", ""), settle(1, 2, "a", "x", callsign.Dropped),
-			claim(1, 2, "b", "x", ""), claim(1, 3, "c", "x", callerCap),
+			claim(1, 2, "b", "x", ""), claim(1, 3, "c", "x", CallerCap),
 		}},
-		"what was or may have been shown gives nothing back": {ClaimsOptions{Repeat: RepeatOnce, PerCaller: 2}, []step{
-			claim(1, 2, "a", "x", ""), settle(1, 2, "a", "x", callsign.Accepted), claim(1, 2, "a", "x", alreadyDelivered),
-			claim(1, 2, "b", "x", repeated), claim(1, 3, "c", "x", ""), settle(1, 3, "c", "x", callsign.Ambiguous),
-			claim(1, 3, "c", "x", alreadyDelivered), claim(1, 3, "d", "x", repeated), claim(1, 4, "e", "x", callerCap),
+		"what was or may have been shown gives nothing back": {ClaimsOptions{Repeat: callsign.RepeatOnce, PerCaller: 2}, []step{
+			claim(1, 2, "a", "x", ""), settle(1, 2, "a", "x", callsign.Accepted), claim(1, 2, "a", "x", AlreadyDelivered),
+			claim(1, 2, "b", "x", Repeated), claim(1, 3, "c", "x", ""), settle(1, 3, "c", "x", callsign.Ambiguous),
+			claim(1, 3, "c", "x", AlreadyDelivered), claim(1, 3, "d", "x", Repeated), claim(1, 4, "e", "x", CallerCap),
 		}},
 		"settling twice, or what was never claimed, gives nothing away": {ClaimsOptions{PerCaller: 2}, []step{
 			claim(1, 2, "a", "x", ""), claim(1, 2, "b", "x", ""), settle(1, 2, "z", "x", callsign.Failed),
 			settle(1, 2, "b", "x", callsign.Failed), settle(1, 2, "b", "x", callsign.Failed),
-			claim(1, 2, "c", "x", ""), claim(1, 2, "d", "x", callerCap),
+			claim(1, 2, "c", "x", ""), claim(1, 2, "d", "x", CallerCap),
 		}},
 		"a late failure takes no other call's mark": {ClaimsOptions{Repeat: time.Minute}, []step{
 			claim(1, 2, "a", "x", ""), after(61*time.Second, claim(1, 2, "b", "x", "")),
-			settle(1, 2, "a", "x", callsign.Failed), claim(1, 2, "c", "x", repeated),
+			settle(1, 2, "a", "x", callsign.Failed), claim(1, 2, "c", "x", Repeated),
 		}},
-		"a claim repeated while the window slides stays exact": {ClaimsOptions{PerCaller: 2, Per: time.Minute}, []step{
+		"a claim Repeated while the window slides stays exact": {ClaimsOptions{PerCaller: 2, Per: time.Minute}, []step{
 			claim(1, 2, "a", "x", ""), after(30*time.Second, claim(1, 2, "b", "x", "")),
-			after(31*time.Second, claim(1, 2, "b", "x", alreadyDelivered)), claim(1, 2, "b", "x", alreadyDelivered),
-			claim(1, 2, "c", "x", ""), claim(1, 2, "d", "x", callerCap), after(30*time.Second, claim(1, 2, "d", "x", "")),
+			after(31*time.Second, claim(1, 2, "b", "x", AlreadyDelivered)), claim(1, 2, "b", "x", AlreadyDelivered),
+			claim(1, 2, "c", "x", ""), claim(1, 2, "d", "x", CallerCap), after(30*time.Second, claim(1, 2, "d", "x", "")),
 		}},
 	} {
 		t.Run(sentence, func(t *testing.T) {
@@ -139,7 +139,7 @@ func TestClaimsAreAtomic(t *testing.T) {
 }
 
 func TestClaimsAreBounded(t *testing.T) {
-	c := NewClaims(ClaimsOptions{Repeat: RepeatOnce, PerCaller: 1, Remember: 10, Metrics: prometheus.NewRegistry()})
+	c := NewClaims(ClaimsOptions{Repeat: callsign.RepeatOnce, PerCaller: 1, Remember: 10, Metrics: prometheus.NewRegistry()})
 	for i := range callsign.MSISDN(25) {
 		if refusal, _ := c.Claim(t.Context(), delivery(i, 2, "a", "x")); refusal != "" {
 			t.Fatalf("caller %d: %s", i, refusal)
@@ -153,7 +153,7 @@ func TestClaimsAreBounded(t *testing.T) {
 	if got := testutil.ToFloat64(c.evicted); got != 3*15 {
 		t.Errorf("%v evictions are counted, want 45", got)
 	}
-	if refusal, _ := c.Claim(t.Context(), delivery(24, 2, "a", "x")); refusal != alreadyDelivered {
+	if refusal, _ := c.Claim(t.Context(), delivery(24, 2, "a", "x")); refusal != AlreadyDelivered {
 		t.Errorf("the latest was forgotten: %q", refusal)
 	}
 	if refusal, _ := c.Claim(t.Context(), delivery(0, 2, "a", "x")); refusal != "" {

@@ -16,7 +16,10 @@ import (
 
 	"github.com/callsign-as/callsign"
 	"github.com/callsign-as/callsign/gsmbridge/smsc"
+	"github.com/callsign-as/callsign/sipas"
+	"github.com/callsign-as/callsign/sipas/ims"
 	"github.com/callsign-as/callsign/sipas/phone"
+	"github.com/callsign-as/callsign/store"
 )
 
 type callCommand struct {
@@ -219,16 +222,16 @@ func (c seenCall) tell(w io.Writer, from, to callsign.MSISDN) error {
 // explain says what a reason in a timeline means and what can be done about it.
 func explain(reason string) string {
 	if more, ok := map[string]string{
-		"no_caller":           "the caller's number is not known: P-Asserted-Identity has none (see show.caller_identity)",
-		"own_number":          "subscribers who call themselves are shown nothing",
-		"caller_out_of_range": "show.caller_ranges does not have the caller: add a prefix like +8613, or any",
-		"no_text":             "the subscriber has nothing to show: callsign signature put NUMBER TEXT sets one",
-		"unavailable":         "the store did not answer in time: see /readyz",
-		"diverted":            "another number was dialled: the text of who took the call over would tell who that is",
-		"already_delivered":   "this call has its text already",
-		"caller_cap":          "the caller got as many texts as show.per_caller_per_hour allows",
-		"global_cap":          "this node sends no more than show.per_second",
-		"repeat":              "show.repeat: the caller has seen this text already",
+		sipas.NoCaller:         "the caller's number is not known: P-Asserted-Identity has none (see show.caller_identity)",
+		sipas.OwnNumber:        "subscribers who call themselves are shown nothing",
+		sipas.CallerOutOfRange: "show.caller_ranges does not have the caller: add a prefix like +8613, or any",
+		sipas.NoText:           "the subscriber has nothing to show: callsign signature put NUMBER TEXT sets one",
+		sipas.Unavailable:      "the store did not answer in time: see /readyz",
+		ims.Diverted:           "another number was dialled: the text of who took the call over would tell who that is",
+		store.AlreadyDelivered: "this call has its text already",
+		store.CallerCap:        "the caller got as many texts as show.per_caller_per_hour allows",
+		store.GlobalCap:        "this node sends no more than show.per_second",
+		store.Repeated:         "show.repeat: the caller has seen this text already",
 	}[reason]; ok {
 		return more
 	}

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
-	"regexp"
 	"time"
 
 	"github.com/callsign-as/callsign"
@@ -79,15 +78,13 @@ func (c keyCreate) inStore(s surroundings) error {
 		return usageError{err}
 	}
 	scope := callsign.Scope{Tenant: cmp.Or(c.Tenant, callsign.DefaultTenant), Role: callsign.Role(c.Role), Network: c.Network, Source: c.Source}
-	if isSource := scope.Role == callsign.RoleSource; isSource != (c.Network != "") || !isSource && c.Source != "" {
-		return usageError{errors.New("--network, and --source, are of a source's key, which needs --network: the network whose accounts it writes")}
-	} else if isSource && (!networkName.MatchString(c.Network) || c.Network == callsign.ManualNetwork) {
-		return usageError{fmt.Errorf("--network %q: use small letters, digits, '.', '_' and '-', and not %s, which is for texts set by hand", c.Network, callsign.ManualNetwork)}
-	}
-	if c.MSISDN != "" || scope.Role == callsign.RoleSubscriber {
+	if c.MSISDN != "" {
 		if scope.MSISDN, err = callsign.ParseMSISDN(c.MSISDN); err != nil {
 			return usageError{fmt.Errorf("--msisdn: %w", err)}
 		}
+	}
+	if member, message := api.CheckScope(scope); member != "" {
+		return usageError{fmt.Errorf("--%s: %s", member, message)}
 	}
 	var expires time.Time
 	if c.Expires != nil {
@@ -105,9 +102,6 @@ func (c keyCreate) inStore(s surroundings) error {
 	_, err = fmt.Fprintln(s.stdout, secret)
 	return err
 }
-
-// networkName is what the API takes for a network.
-var networkName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,31}$`)
 
 type keyList struct{ client }
 
