@@ -285,6 +285,29 @@ func TestALookUpBesideTheWorkerComesBackAsAnEvent(t *testing.T) {
 	}
 }
 
+func TestTheTimelineIsWholeHoweverLateTheCalleeIsKnown(t *testing.T) {
+	for name, c := range map[string]struct {
+		steps []step
+		want  []string
+	}{
+		"cancelled before it rings":    {[]step{invited, cancelled}, []string{"invite", "ended: the caller hung up", "decided: im/1", "skipped: the caller hung up"}},
+		"busy":                         {[]step{invited, status(486)}, []string{"invite", "ended: the call failed with 486", "decided: im/1", "skipped: the call failed with 486"}},
+		"rang and answered":            {[]step{invited, status(180), status(200)}, []string{"invite", "ringing: 180", "answered", "decided: im/1", "skipped: the call was answered"}},
+		"an answer before its INVITE":  {[]step{status(180), invited}, []string{"invite", "ringing: 180", "decided: im/1"}},
+		"more answers than are needed": {[]step{invited, status(200), status(200), status(200), status(200), status(200), status(200)}, []string{"invite", "answered", "decided: im/1", "skipped: the call was answered"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := subscriber()
+			r.known = false
+			r.lookup = func(context.Context) error { time.Sleep(500 * time.Millisecond); return nil }
+			play(t, r, config(nil), append(c.steps, pause(time.Second))...)
+			if !slices.Equal(r.lines, c.want) {
+				t.Errorf("the timeline says %q, want %q", r.lines, c.want)
+			}
+		})
+	}
+}
+
 func TestATextThatIsReadTooLateIsNotSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var cause error
@@ -389,7 +412,7 @@ func TestTheTimelineTellsTheCall(t *testing.T) {
 	}{
 		"shown":              {[]step{invited, status(180), status(200)}, []string{"invite", "decided: im/1", "ringing: 180", "answered"}},
 		"cancelled":          {[]step{invited, cancelled}, []string{"invite", "decided: im/1", "ended: the caller hung up", "skipped: the caller hung up"}},
-		"rang first":         {[]step{status(180), invited}, []string{"invite", "ringing", "decided: im/1"}},
+		"rang first":         {[]step{status(180), invited}, []string{"invite", "ringing: 180", "decided: im/1"}},
 		"busy after it rang": {[]step{invited, status(180), status(486)}, []string{"invite", "decided: im/1", "ringing: 180", "ended: the call failed with 486"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -14,6 +14,8 @@ const (
 	doneFor = 32 * time.Second
 	// tableSize bounds the set-ups that a worker remembers; the oldest goes when it is full.
 	tableSize = 1 << 17
+	// maxUntold is how many lines of a timeline wait for the look-up of its callee.
+	maxUntold = 4
 )
 
 // setup is one call set-up. Its fields may be filled in any order: it is released when decided and alerting, whichever
@@ -30,6 +32,7 @@ type setup struct {
 	served   *served   // nil until the callee is known to be a subscriber
 	cause    error
 	cancel   context.CancelCauseFunc
+	untold   []line // until served is known
 
 	last       time.Time
 	next, prev *setup
@@ -38,6 +41,13 @@ type setup struct {
 
 // served is what a set-up has beyond its state when its callee is a subscriber.
 type served struct{ delivery callsign.Delivery }
+
+// line is one of a timeline that is not known to be ours yet.
+type line struct {
+	at     time.Time
+	kind   callsign.EventKind
+	reason string
+}
 
 // queue is set-ups in the order of their last event; all of one queue live equally long, so that it is in the order of
 // their ends as well. The zero queue is empty.

@@ -177,9 +177,10 @@ func (w *worker) decide(ctx context.Context, s *setup, e relay.Event, p callsign
 	d := Decide(call, p, w.operator, e.At)
 	s.served = &served{delivery: callsign.Delivery{Call: call, Profile: p, Text: d.Text}}
 	w.record(s, callsign.Event{At: e.At, Kind: callsign.EventInvite})
-	if !s.rang.IsZero() {
-		w.record(s, callsign.Event{At: s.rang, Kind: callsign.EventRinging})
+	for _, l := range s.untold {
+		w.record(s, callsign.Event{At: l.at, Kind: l.kind, Reason: l.reason})
 	}
+	s.untold = nil
 	if !d.Show {
 		w.record(s, callsign.Event{At: e.At, Kind: callsign.EventSkipped, Reason: d.Refusal})
 		w.skip(s, d.Refusal)
@@ -199,7 +200,7 @@ func (w *worker) decide(ctx context.Context, s *setup, e relay.Event, p callsign
 // skip ends our interest in a set-up; it is remembered for its retransmissions.
 func (w *worker) skip(s *setup, reason string) {
 	w.metrics.calls.WithLabelValues(reason).Inc()
-	s.done = true
+	s.done, s.untold = true, nil
 	w.table.requeue(s)
 }
 
@@ -320,10 +321,14 @@ func (w *worker) tick(ctx context.Context, now time.Time) {
 	w.table.expire(now)
 }
 
-// record writes a line of a served call's timeline; calls that are none of ours leave nothing.
+// record writes a line of a served call's timeline; calls that are none of ours leave nothing. Until it is known whose
+// call it is, what happened waits.
 func (w *worker) record(s *setup, e callsign.Event) {
-	if s.served != nil {
+	switch {
+	case s.served != nil:
 		e.Call, e.Tenant = s.served.delivery.Call, s.served.delivery.Profile.Tenant
 		w.Recorder.Record(e)
+	case !s.done && len(s.untold) < maxUntold:
+		s.untold = append(s.untold, line{e.At, e.Kind, e.Reason})
 	}
 }
