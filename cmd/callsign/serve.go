@@ -62,6 +62,7 @@ type daemon struct {
 	listener net.Listener
 	engine   *sqlite.Engine
 	opening  atomic.Pointer[error] // why the store is not open yet; nil: it is
+	draining atomic.Bool
 	cached   *store.Cached
 	journal  *store.Journal
 	bridge   *gsmbridge.Bridge
@@ -135,8 +136,9 @@ func (d *daemon) close() {
 	}
 }
 
-// run serves until ctx ends, then stops in the order in which things are needed: the doors first, so that what they took is
-// kept; then those who work for calls; then what they write to. The relay forwards to the very end.
+// run serves until ctx ends, then stops in the order in which things are needed: set-ups that ring go through first, for
+// sip.drain at the longest; then the doors, so that what they took is kept; then those who work for calls; then what they
+// write to. The relay forwards to the very end.
 func (d *daemon) run(ctx context.Context) error {
 	relaying := start(context.WithoutCancel(ctx), d.relay.Run)
 	keeping := start(context.WithoutCancel(ctx), d.open, d.cached.Run, d.journal.Run, d.intake.Run, d.forget)
@@ -154,8 +156,11 @@ func (d *daemon) run(ctx context.Context) error {
 	case <-calls.failed:
 	case <-doors.failed:
 	}
-	d.log.Info("stopping")
-	d.relay.Drain()
+	d.log.Info("stopping", "waits_for_setups", d.config.SIP.Drain)
+	d.draining.Store(true)
+	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.config.SIP.Drain)
+	defer cancel()
+	d.relay.Drain(within)
 	return errors.Join(doors.stop(), calls.stop(), keeping.stop(), d.engine.Close(), relaying.stop())
 }
 
@@ -223,6 +228,9 @@ func (d *daemon) forget(ctx context.Context) error {
 // problems is what /readyz tells: what does not work now and what to do about it.
 func (d *daemon) problems() []api.Problem {
 	problems := warnings(d.config)
+	if d.draining.Load() {
+		problems = append(problems, api.Problem{Part: "sip", Problem: "the node is told to stop and lets its set-ups through", Do: "nothing: send new calls to another node"})
+	}
 	if err := d.opening.Load(); err != nil {
 		problems = append(problems, api.Problem{Part: "store", Problem: (*err).Error(), Do: "see store.url; it is tried again by itself"})
 	} else {

@@ -11,8 +11,9 @@ import (
 var reasons = map[int]string{
 	200: "OK",                  // OPTIONS to us, a third-party REGISTER
 	403: "Forbidden",           // trusted, but we are not what its Route names, or it has none and there is no next hop
+	482: "Loop Detected",       // a trunk's request that came back again and again
 	483: "Too Many Hops",       // RFC 3261 §16.3
-	503: "Service Unavailable", // no next hop can be had: an S-CSCF goes on without us at once; a poll while we drain
+	503: "Service Unavailable", // no next hop can be had, or we drain: an S-CSCF goes on without us at once
 }
 
 // answer builds an answer of our own to a request, to be sent where it came from. The To tag tells us the ACK (RFC 3261

@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"hash"
 	"net/netip"
 
@@ -71,6 +72,14 @@ func (s *signer) ours(msg []byte, m *message, top, below via, answerTo netip.Add
 		}
 	}
 	return key, false
+}
+
+// probe is the key of the n-th probe of a next hop.
+func (s *signer) probe(hop netip.AddrPort, n uint64) (key callsign.BranchKey) {
+	s.now.Reset()
+	fmt.Fprintf(s.now, "probe %s %d", hop, n)
+	copy(key[:], s.now.Sum(s.sum[:0]))
+	return key
 }
 
 // answerTag is the To tag of an answer of our own to what has this branch: the ACK that brings it back is for us.

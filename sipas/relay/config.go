@@ -5,7 +5,11 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 )
+
+// nextHopHost as sip.uri_host stands for the next hop that was chosen.
+const nextHopHost = "next_hop"
 
 // Config is the section sip of the configuration.
 type Config struct {
@@ -14,7 +18,11 @@ type Config struct {
 	Trust          []netip.Prefix `yaml:"trust" doc:"networks whose requests are relayed; requests from anywhere else are dropped and counted"`
 	Secret         string         `yaml:"secret" secret:"true" doc:"at least 16 characters, the same on every node: signs our Via branches; empty: 32 random bytes are made once in state.dir"`
 	SecretPrevious string         `yaml:"secret_previous" secret:"true" doc:"the secret before the last change: answers to what it signed are still taken"`
-	NextHop        []string       `yaml:"next_hop" doc:"where requests go that carry no further Route, as ADDRESS:PORT; several share the calls; for softswitch trunks, not for ISC"`
+	NextHop        []string       `yaml:"next_hop" doc:"where requests go that carry no further Route: ADDRESS:PORT or a name, with ;priority=N (the lowest that is up counts) and ;weight=N (1 to 65535) behind it; for softswitch trunks, not for ISC"`
+	Probe          time.Duration  `yaml:"probe" doc:"how often each next hop is asked by OPTIONS; two in a row unanswered, or 503, and new calls go to another; 1s to 10m, 0: never"`
+	URIHost        string         `yaml:"uri_host" doc:"what the Request-URI's host becomes where it is this node's own and the request goes to a next hop: a host, host:port, or next_hop; empty: it stays"`
+	Sockets        int            `yaml:"sockets" doc:"UDP sockets for each udp:// listener, 1 to 64; more than 1 helps only where many peers send: one peer's messages all come to one socket"`
+	Drain          time.Duration  `yaml:"drain" doc:"how long a node that is told to stop waits for set-ups that ring; 0 to 10m"`
 	TLS            TLSConfig      `yaml:"tls" doc:"certificates for tls:// listeners"`
 }
 
@@ -29,7 +37,8 @@ type TLSConfig struct {
 func DefaultConfig() Config {
 	return Config{
 		Listen: []string{"udp://127.0.0.1:5060", "tcp://127.0.0.1:5060"},
-		Trust:  []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
+		Probe:  10 * time.Second, Sockets: 1, Drain: 10 * time.Second,
+		Trust: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
 	}
 }
 
@@ -58,26 +67,29 @@ func (c *Config) Validate() error {
 	if strings.ContainsAny(c.Advertise, " ,;@<>\"\r\n\t/") {
 		return fmt.Errorf("sip.advertise %q: write a host or host:port", c.Advertise)
 	}
+	_, _, isHost := hostPort([]byte(c.URIHost))
+	switch {
+	case c.URIHost != "" && !isHost:
+		return fmt.Errorf("sip.uri_host is %q: write a host, host:port, or next_hop", c.URIHost)
+	case c.Probe != 0 && (c.Probe < time.Second || c.Probe > 10*time.Minute):
+		return fmt.Errorf("sip.probe is %v: use 1s to 10m, or 0 for never", c.Probe)
+	case c.Sockets < 0 || c.Sockets > 64:
+		return fmt.Errorf("sip.sockets is %d: use 1 to 64", c.Sockets)
+	case c.Drain < 0 || c.Drain > 10*time.Minute:
+		return fmt.Errorf("sip.drain is %v: use 0 to 10m", c.Drain)
+	}
 	for i, h := range c.NextHop {
-		addr, err := hopAddr(h)
+		hop, err := parseHop(h)
 		if err != nil {
 			return fmt.Errorf("sip.next_hop[%d] %w", i, err)
 		}
 		for _, l := range c.Listen {
-			if _, own, err := listenAddr(l); err == nil && own == addr {
+			if _, own, err := listenAddr(l); err == nil && own == hop.Addr {
 				return fmt.Errorf("sip.next_hop[%d] is this node's own %s: calls would loop; name the softswitch's return trunk", i, l)
 			}
 		}
 	}
 	return nil
-}
-
-func hopAddr(s string) (netip.AddrPort, error) {
-	addr, err := netip.ParseAddrPort(strings.TrimPrefix(s, "udp://"))
-	if err != nil || addr.Port() == 0 || addr.Addr().IsUnspecified() {
-		return addr, fmt.Errorf("%q: write an IP address and port, like 192.0.2.7:5060 (names are not resolved by this version)", s)
-	}
-	return addr, nil
 }
 
 func listenAddr(s string) (scheme string, addr netip.AddrPort, err error) {

@@ -20,6 +20,7 @@ type forwarder struct {
 	transport string // "udp", "tcp", "tls"
 	stream    bool
 	signer    *signer
+	probes    *prober
 	out       []byte
 	// write sends a message to a peer, or where that connection is gone to orElse. It must not block and may not keep msg.
 	// unsent gives what to answer if it turns out later that a request could not be sent; nil for answers and ACKs.
@@ -28,22 +29,29 @@ type forwarder struct {
 
 // ownAnswer is an answer of our own, and where it goes.
 type ownAnswer struct {
+	key        callsign.BranchKey
 	msg        []byte
 	to, orElse netip.AddrPort
 }
 
-func (r *Relay) newForwarder(transport string, listen netip.AddrPort) *forwarder {
+// sentBy is how a listening socket names itself.
+func (r *Relay) sentBy(listen netip.AddrPort) string {
 	sentBy := r.config.Advertise
 	if _, port, ok := hostPort([]byte(sentBy)); sentBy == "" {
 		sentBy = listen.String()
 	} else if ok && port == 0 {
 		sentBy = fmt.Sprintf("%s:%d", sentBy, listen.Port())
 	}
+	return sentBy
+}
+
+func (r *Relay) newForwarder(p *prober) *forwarder {
 	return &forwarder{
 		Relay:     r,
-		via:       "Via: SIP/2.0/" + transport + " " + sentBy + ";branch=" + ourCookie,
-		transport: strings.ToLower(transport),
-		stream:    transport != "UDP",
+		via:       "Via: SIP/2.0/" + strings.ToUpper(p.transport) + " " + p.sentBy + ";branch=" + ourCookie,
+		transport: p.transport,
+		stream:    p.transport != "udp",
+		probes:    p,
 		signer:    newSigner([]byte(r.config.Secret), []byte(r.config.SecretPrevious)),
 		out:       make([]byte, 0, 4096),
 	}
@@ -94,11 +102,17 @@ func (r *Relay) trusted(a netip.Addr) bool {
 
 // answer pops our own Via and sends an answer on to where the Via below says, which our branch vouches for.
 func (s *forwarder) answer(msg []byte, m *message, from netip.AddrPort) {
-	if m.nVias < 2 {
+	top, ok := via{}, m.nVias > 0
+	if ok {
+		top, ok = readVia(msg, m.vias[0].value)
+	}
+	switch {
+	case m.nVias == 1 && ok && s.probes.answered(top.branch.of(msg), m.status, from):
+		return
+	case m.nVias < 2:
 		s.drop(dropNoVia)
 		return
 	}
-	top, ok := readVia(msg, m.vias[0].value)
 	below, okBelow := readVia(msg, m.vias[1].value)
 	if !ok || !okBelow || m.cseqMethod.empty() {
 		s.drop(dropMalformed)
@@ -119,6 +133,9 @@ func (s *forwarder) answer(msg []byte, m *message, from netip.AddrPort) {
 		s.metrics.relayedAnswers.Inc()
 	}
 	if equalFold(m.cseqMethod.of(msg), "invite") {
+		if m.status >= 200 {
+			s.setups.ended(key)
+		}
 		s.tell(Event{Branch: key, At: time.Now(), Peer: from, Status: m.status})
 	}
 }
@@ -143,31 +160,39 @@ func (s *forwarder) request(msg []byte, m *message, from netip.AddrPort) {
 		s.metrics.acks.Inc() // of an answer of our own: elsewhere it would loop
 		return
 	}
-	to, status := s.target(msg, m, key)
-	if status == 0 && hops < 0 {
-		status = 483
+	method := m.method.of(msg)
+	isInvite := bytes.Equal(method, []byte("INVITE"))
+	if isInvite {
+		_, inDialog := param(msg, m.to.value, "tag")
+		isInvite = !inDialog
 	}
-	if status != 0 {
-		s.refuse(msg, m, v, from, key, status)
+	w := s.way(msg, m, key, isInvite)
+	if w.status == 0 && hops < 0 {
+		w.status = 483
+	}
+	if w.status != 0 {
+		s.refuse(msg, m, v, from, key, w.status)
 		return
 	}
-	s.out = s.relayed(msg, m, v, from, key, hops)
+	s.out = s.relayed(msg, m, v, from, key, hops, w)
 	var unsent func() ownAnswer
-	if !equalFold(m.method.of(msg), "ack") {
+	if !equalFold(method, "ack") {
 		unsent = func() ownAnswer { return s.ownAnswer(nil, msg, m, v, from, key, 503) }
 	}
-	if !s.send(to, to, unsent) {
+	if !s.send(w.to, w.to, unsent) {
 		s.refuse(msg, m, v, from, key, 503)
 		return
 	}
 	s.metrics.relayedRequests.Inc()
-	switch method := m.method.of(msg); {
+	now := time.Now()
+	if isInvite || w.chosen && !equalFold(method, "ack") {
+		s.setups.began(key, w.to, isInvite, now)
+	}
+	switch {
+	case isInvite:
+		s.tell(Event{Branch: key, At: now, Peer: from, Invite: msg})
 	case bytes.Equal(method, []byte("CANCEL")):
-		s.tell(Event{Branch: key, At: time.Now(), Peer: from, Cancel: true})
-	case bytes.Equal(method, []byte("INVITE")):
-		if _, inDialog := param(msg, m.to.value, "tag"); !inDialog {
-			s.tell(Event{Branch: key, At: time.Now(), Peer: from, Invite: msg})
-		}
+		s.tell(Event{Branch: key, At: now, Peer: from, Cancel: true})
 	}
 }
 
@@ -180,67 +205,16 @@ func maxForwards(msg []byte, m *message) (n int, ok bool) {
 	return int(u) - 1, err == nil
 }
 
-// target says where a request goes, or with which status it is refused. It never looks at the Request-URI of what it
-// relays: who is trusted chooses the way by Route, the operator by sip.next_hop, nobody else.
-func (s *forwarder) target(msg []byte, m *message, key callsign.BranchKey) (to netip.AddrPort, status int) {
-	if m.nRoutes > 0 {
-		first, ok := readRoute(msg, m.routes[0].value)
-		if !ok || !s.own.is(first) {
-			return to, 403
-		}
-	}
-	if m.nRoutes > 1 {
-		next, ok := readRoute(msg, m.routes[1].value)
-		if !ok {
-			return to, 403
-		}
-		return s.next(next, key)
-	}
-	method := m.method.of(msg)
-	uri, forUs := readURI(m.uri.of(msg))
-	forUs = forUs && (equalFold(method, "options") || equalFold(method, "register")) // a poll; a third-party REGISTER (TS 24.229 §5.4.1.7)
-	hop, known := nextHop(s.hops, key)
-	answer := 200
-	if s.draining.Load() {
-		answer = 503
-	}
-	switch {
-	case forUs && s.own.literally(uri):
-		return to, answer
-	case known:
-		return hop, 0
-	case forUs && s.own.is(uri):
-		return to, answer
-	case m.nRoutes == 0:
-		return to, 403
-	}
-	return to, 503
-}
-
-// next is where a further Route leads; 503 where it is a name that is not resolved, or not yet.
-func (s *forwarder) next(r routeURI, key callsign.BranchKey) (to netip.AddrPort, status int) {
-	addr, isIP := address(r.host)
-	if isIP {
-		to = netip.AddrPortFrom(addr, r.port)
-	} else {
-		to, isIP = nextHop(s.names.hops(question{s.transport, strings.ToLower(string(r.host)), r.explicit}), key)
-	}
-	if !isIP || to.Addr().IsUnspecified() || to.Addr().IsMulticast() {
-		return to, 503
-	}
-	return to, 0
-}
-
 // relayed is the request as it leaves: our Via on top, where it came from in the Via below, our Route gone, one hop less.
-// The Request-URI and every other byte stay as they came.
-func (s *forwarder) relayed(msg []byte, m *message, v via, from netip.AddrPort, key callsign.BranchKey, hops int) []byte {
+// The Request-URI and every other byte stay as they came, but for its host where sip.uri_host asks for it.
+func (s *forwarder) relayed(msg []byte, m *message, v via, from netip.AddrPort, key callsign.BranchKey, hops int, w way) []byte {
 	top := fmt.Appendf(nil, "%s%x\r\n", s.via, key)
 	if m.maxForwards.line.empty() {
 		top = fmt.Appendf(top, "Max-Forwards: %d\r\n", hops)
 	}
 	received := viaEdits(msg, v, from, s.stream)
 	at := m.vias[0].line.from
-	edits := [5]edit{{at: span{at, at}, text: top}, received[0], received[1]}
+	edits := [6]edit{{at: span{at, at}, text: top}, received[0], received[1]}
 	n := 3
 	if m.nRoutes > 0 {
 		edits[n] = dropFirst(m.routes, m.nRoutes)
@@ -248,6 +222,10 @@ func (s *forwarder) relayed(msg []byte, m *message, v via, from netip.AddrPort, 
 	}
 	if !m.maxForwards.line.empty() {
 		edits[n] = edit{at: m.maxForwards.value, text: strconv.AppendInt(nil, int64(hops), 10)}
+		n++
+	}
+	if w.uriHost != "" {
+		edits[n] = edit{at: w.uriAt, text: []byte(w.uriHost)}
 		n++
 	}
 	return splice(s.out[:0], msg, edits[:n]...)
@@ -271,7 +249,7 @@ func (s *forwarder) ownAnswer(out, msg []byte, m *message, v via, from netip.Add
 	if s.stream {
 		to = from
 	}
-	return ownAnswer{answer(out, msg, status, m, v, from, s.stream, s.signer.answerTag(key)), to, s.signed(v, to)}
+	return ownAnswer{key, answer(out, msg, status, m, v, from, s.stream, s.signer.answerTag(key)), to, s.signed(v, to)}
 }
 
 // signed is the address that a branch vouches for. A stream's own port changes with each connection, and a transaction's

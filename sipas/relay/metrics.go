@@ -6,7 +6,7 @@ import "github.com/prometheus/client_golang/prometheus"
 type metrics struct {
 	relayedRequests, relayedAnswers          prometheus.Counter
 	dropped, answered                        *prometheus.CounterVec
-	streams                                  *prometheus.GaugeVec
+	streams, hops                            *prometheus.GaugeVec
 	eventsDropped, panics, writeErrors, acks prometheus.Counter
 }
 
@@ -31,6 +31,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		dropped:         prometheus.NewCounterVec(prometheus.CounterOpts{Name: "callsign_sip_dropped_total", Help: "Datagrams not forwarded, by reason."}, []string{"reason"}),
 		answered:        prometheus.NewCounterVec(prometheus.CounterOpts{Name: "callsign_sip_answered_total", Help: "Requests answered by this node instead of forwarded, by status."}, []string{"status"}),
 		streams:         prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "callsign_sip_streams", Help: "Open SIP connections, taken and made."}, []string{"transport"}),
+		hops:            prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "callsign_sip_next_hop_up", Help: "Whether a next hop answers OPTIONS: 1 yes, 0 no."}, []string{"transport", "hop"}),
 		eventsDropped:   counter("callsign_sip_events_dropped_total", "Events of forwarded calls not given to a worker because its queue was full: the call went on, its signature did not."),
 		panics:          counter("callsign_sip_panics_total", "Panics recovered around a datagram."),
 		writeErrors:     counter("callsign_sip_write_errors_total", "Datagrams that the kernel refused to send."),
@@ -40,7 +41,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		m.dropped.WithLabelValues(reason)
 	}
 	if reg != nil {
-		reg.MustRegister(relayed, m.dropped, m.answered, m.streams, m.eventsDropped, m.panics, m.writeErrors, m.acks)
+		reg.MustRegister(relayed, m.dropped, m.answered, m.streams, m.hops, m.eventsDropped, m.panics, m.writeErrors, m.acks)
 	}
 	return m
 }

@@ -16,12 +16,12 @@ func TestANextRouteByNameIsResolvedBeside(t *testing.T) {
 	release := make(chan struct{})
 	var b *bench
 	b = newBench(t, func(o *Options) {
-		o.Lookup = func(ctx context.Context, transport, host string, port uint16) ([]netip.AddrPort, error) {
+		o.Lookup = func(ctx context.Context, transport, host string, port uint16) ([]Target, error) {
 			<-release
 			if transport != "udp" || host != "scscf.ims.test" || port != 6060 {
 				return nil, errors.New("asked for " + transport + " " + host)
 			}
-			return []netip.AddrPort{b.down.LocalAddr().(interface{ AddrPort() netip.AddrPort }).AddrPort()}, nil
+			return []Target{{Addr: addrOf(b.down)}}, nil
 		}
 	})
 	byName := b.fill(strings.Replace(invite, "iscmark@$DOWN", "iscmark@SCSCF.ims.test:6060", 1))
@@ -45,12 +45,12 @@ func TestANextRouteByNameIsResolvedBeside(t *testing.T) {
 }
 
 func TestWhatWasKnownOnceIsUsedUntilSomethingNewerIs(t *testing.T) {
-	one, two := netip.MustParseAddrPort("192.0.2.1:5060"), netip.MustParseAddrPort("192.0.2.2:5060")
+	one, two := Target{Addr: netip.MustParseAddrPort("192.0.2.1:5060")}, Target{Addr: netip.MustParseAddrPort("192.0.2.2:5060")}
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
-		var answer []netip.AddrPort
+		var answer []Target
 		asked := 0
-		n := newNames(func(context.Context, string, string, uint16) ([]netip.AddrPort, error) {
+		n := newNames(func(context.Context, string, string, uint16) ([]Target, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			asked++
@@ -63,7 +63,7 @@ func TestWhatWasKnownOnceIsUsedUntilSomethingNewerIs(t *testing.T) {
 		done := make(chan error, 1)
 		go func() { done <- n.run(ctx) }()
 		q := question{"udp", "a.test", 0}
-		is := func(when string, want []netip.AddrPort, wantAsked int) {
+		is := func(when string, want []Target, wantAsked int) {
 			t.Helper()
 			_ = n.hops(q)
 			synctest.Wait()
@@ -74,7 +74,7 @@ func TestWhatWasKnownOnceIsUsedUntilSomethingNewerIs(t *testing.T) {
 				t.Errorf("%s: got %v after %d questions, want %v after %d", when, got, asked, want, wantAsked)
 			}
 		}
-		say := func(hops ...netip.AddrPort) {
+		say := func(hops ...Target) {
 			mu.Lock()
 			answer = hops
 			mu.Unlock()
@@ -83,20 +83,29 @@ func TestWhatWasKnownOnceIsUsedUntilSomethingNewerIs(t *testing.T) {
 		is("unknown, a moment later", nil, 1)
 		time.Sleep(againIn)
 		say(one)
-		is("known", []netip.AddrPort{one}, 2)
+		is("known", []Target{one}, 2)
 		time.Sleep(freshFor - time.Nanosecond)
 		say(two)
-		is("still fresh", []netip.AddrPort{one}, 2)
+		is("still fresh", []Target{one}, 2)
 		time.Sleep(time.Nanosecond)
-		is("asked again", []netip.AddrPort{two}, 3)
+		is("asked again", []Target{two}, 3)
 		time.Sleep(freshFor)
 		say()
-		is("DNS is away", []netip.AddrPort{two}, 4)
+		is("DNS is away", []Target{two}, 4)
 		for i := range 2 * maxNames {
 			n.hops(question{"udp", "b.test", uint16(i + 1)})
 		}
 		if len(n.known) > maxNames {
 			t.Errorf("%d names are kept, want at most %d", len(n.known), maxNames)
+		}
+		time.Sleep(unusedFor + freshFor)
+		late := question{"udp", "late.test", 0}
+		n.hops(late)
+		synctest.Wait()
+		n.hops(late) // asked by then
+		synctest.Wait()
+		if len(n.hops(late)) != 0 || n.known[late] == nil || len(n.known) > maxNames {
+			t.Errorf("a new name finds no room though others are unused: %d names", len(n.known))
 		}
 		cancel()
 		if err := <-done; err != nil {
@@ -110,7 +119,7 @@ func TestTheSystemsResolverFindsLocalhost(t *testing.T) {
 	if err != nil {
 		t.Skip("no localhost in this machine's resolver:", err)
 	}
-	if hops[0].Port() != 5070 || !hops[0].Addr().IsLoopback() {
+	if hops[0].Addr.Port() != 5070 || !hops[0].Addr.Addr().IsLoopback() {
 		t.Errorf("got %v", hops)
 	}
 }

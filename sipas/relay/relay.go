@@ -11,7 +11,9 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
@@ -34,7 +36,9 @@ type Relay struct {
 	closers   []io.Closer
 	own       own
 	names     *names
-	hops      []netip.AddrPort
+	hops      []hop
+	setups    setups
+	udp       []*net.UDPConn
 	shards    []chan Event // by branch, so that one call has one reader
 	metrics   *metrics
 	log       *slog.Logger
@@ -61,7 +65,7 @@ func New(o Options) (*Relay, error) {
 		r.shards = append(r.shards, make(chan Event, queue))
 	}
 	for _, h := range o.Config.NextHop {
-		hop, err := hopAddr(h)
+		hop, err := parseHop(h)
 		if err != nil {
 			return nil, fmt.Errorf("sip.next_hop: %w", err)
 		}
@@ -87,6 +91,15 @@ func New(o Options) (*Relay, error) {
 			return nil, err
 		}
 	}
+	for _, l := range o.Config.Listen { // so that names are on their way before the first call
+		scheme, _, _ := strings.Cut(l, "://")
+		r.nextHops(scheme)
+	}
+	if o.Metrics != nil {
+		o.Metrics.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "callsign_sip_kernel_drops_total", Help: "Datagrams that the kernel dropped because they were not read in time.",
+		}, func() float64 { return kernelDrops(r.udp) }))
+	}
 	return r, nil
 }
 
@@ -98,16 +111,19 @@ func (r *Relay) bind(listen string) error {
 	var local netip.AddrPort
 	switch scheme {
 	case "udp":
-		c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(addr))
+		sockets, err := listenUDP(addr, r.config.Sockets)
 		if err != nil {
 			return fmt.Errorf("listen on %s: %w", listen, err)
 		}
-		local = unmapped(c.LocalAddr().(*net.UDPAddr).AddrPort())
-		r.runs = append(r.runs, func(ctx context.Context) error { return r.serveUDP(ctx, c, local) })
-		r.closers = append(r.closers, c)
-		if err := c.SetReadBuffer(receiveBuffer); err != nil {
-			r.log.Warn("receive buffer stays at the system's default", "listen", listen, "err", err)
+		local = unmapped(sockets[0].LocalAddr().(*net.UDPAddr).AddrPort())
+		probes := r.newProber("udp", local, func(to netip.AddrPort, msg []byte) { _, _ = sockets[0].WriteToUDPAddrPort(msg, to) }, func() bool { return true })
+		r.runs = append(r.runs, func(ctx context.Context) error { probes.run(ctx); return nil })
+		for _, c := range sockets {
+			r.runs = append(r.runs, func(ctx context.Context) error { return r.serveUDP(ctx, c, local, probes) })
+			r.closers = append(r.closers, c)
+			r.buffer(c, listen)
 		}
+		r.udp = append(r.udp, sockets...)
 	default:
 		l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(addr))
 		if err != nil {
@@ -125,6 +141,20 @@ func (r *Relay) bind(listen string) error {
 	return nil
 }
 
+// buffer sets a socket's receive buffer and says what it is: a burst that doesn't fit is lost before we see it.
+func (r *Relay) buffer(c *net.UDPConn, listen string) {
+	size, err := receives(c, receiveBuffer)
+	log := r.log.With("listen", listen, "receive_buffer", size)
+	switch {
+	case err != nil:
+		log.Warn("the receive buffer stays at the system's default", "err", err)
+	case size < receiveBuffer:
+		log.Warn("the receive buffer is smaller than it should be: raise net.core.rmem_max", "wanted", receiveBuffer)
+	default:
+		log.Info("receives")
+	}
+}
+
 func unmapped(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
 
 // Close gives the sockets back; Run does it at its end.
@@ -134,9 +164,21 @@ func (r *Relay) Close() {
 	}
 }
 
-// Drain has polls answered with 503 from now on, so that who polls sends new calls elsewhere; what comes all the same is
-// forwarded until Run ends.
-func (r *Relay) Drain() { r.draining.Store(true) }
+// Drain has polls answered with 503 from now on, so that who polls sends new calls elsewhere. New set-ups of an S-CSCF get
+// 503 too, and it goes on without us; a trunk's are forwarded until Run ends. It returns when no set-up waits for its final
+// answer, or with ctx.
+func (r *Relay) Drain(ctx context.Context) {
+	r.draining.Store(true)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for r.setups.open() > 0 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
 
 // Addrs are the sockets' addresses, in the order of sip.listen.
 func (r *Relay) Addrs() []netip.AddrPort { return r.own.addrs }

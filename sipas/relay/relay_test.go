@@ -54,6 +54,11 @@ func newBench(t *testing.T, change func(*Options), before ...func(*Relay)) *benc
 	return &bench{t: t, relay: r, up: listen(t), down: listen(t)}
 }
 
+// testForwarder is one that a test calls itself, without a socket.
+func (r *Relay) testForwarder() *forwarder {
+	return r.newForwarder(r.newProber("udp", r.own.addrs[0], nil, nil))
+}
+
 func listen(t *testing.T) *net.UDPConn {
 	t.Helper()
 	c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -69,6 +74,8 @@ func (b *bench) fill(s string) string {
 	return strings.NewReplacer("\n", "\r\n", "$AS", b.relay.Addrs()[0].String(), "$UPPORT", fmt.Sprint(port(b.up)),
 		"$UP", b.up.LocalAddr().String(), "$DOWN", b.down.LocalAddr().String()).Replace(s)
 }
+
+func addrOf(c *net.UDPConn) netip.AddrPort { return unmapped(c.LocalAddr().(*net.UDPAddr).AddrPort()) }
 
 func port(c *net.UDPConn) int { return c.LocalAddr().(*net.UDPAddr).Port }
 
@@ -404,16 +411,6 @@ func TestWhatIsNotRelayedIsAnsweredOrDropped(t *testing.T) {
 	}
 }
 
-func TestWhileDrainingPollsAreRefusedAndCallsGoOn(t *testing.T) {
-	b := newBench(t, nil)
-	b.relay.Drain()
-	b.send(b.up, b.fill(strings.NewReplacer("INVITE sip:+8613900000002@ims.test;user=phone", "OPTIONS sip:$AS", "1 INVITE", "1 OPTIONS", "Route: <sip:iscmark@$DOWN;lr;s=1;h=0;d=1;a=7369703a>\n", "").Replace(invite)))
-	if got := b.receive(b.up); !strings.HasPrefix(got, "SIP/2.0 503") {
-		t.Errorf("got\n%s\nwant 503", got)
-	}
-	b.nothing(b.up) // and its probe, an INVITE, passed
-}
-
 func TestAnUntrustedSourceGetsNothing(t *testing.T) {
 	b := newBench(t, func(o *Options) { o.Config.Trust = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")} })
 	stranger, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 66)})
@@ -449,8 +446,8 @@ func TestEveryTruncationAndRandomDamageIsSurvived(t *testing.T) {
 		var m message
 		if scan(damaged, &m) && m.status == 0 && m.nVias > 0 {
 			if v, ok := readVia(damaged, m.vias[0].value); ok {
-				s := b.relay.newForwarder("UDP", b.relay.Addrs()[0])
-				s.relayed(damaged, &m, v, netip.MustParseAddrPort("127.0.0.1:9"), callsign.BranchKey{}, 1)
+				s := b.relay.testForwarder()
+				s.relayed(damaged, &m, v, netip.MustParseAddrPort("127.0.0.1:9"), callsign.BranchKey{}, 1, way{})
 			}
 		}
 	}
@@ -507,33 +504,6 @@ func TestAFullQueueOrAPanicNeverHoldsAPacket(t *testing.T) {
 	})
 }
 
-func TestNextHopIsStableAndFair(t *testing.T) {
-	hops := []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:5060"), netip.MustParseAddrPort("192.0.2.2:5060"), netip.MustParseAddrPort("[2001:db8::1]:5060")}
-	count := map[netip.AddrPort]int{}
-	for i := range 3000 {
-		key := callsign.BranchKey{byte(i), byte(i >> 8)}
-		got, ok := nextHop(hops, key)
-		count[got]++
-		if !ok {
-			t.Fatal("no hop")
-		}
-		if again, _ := nextHop([]netip.AddrPort{hops[2], hops[0], hops[1]}, key); again != got {
-			t.Fatalf("in another order %v, want %v", again, got)
-		}
-		if less, _ := nextHop(hops[:2], key); got != hops[2] && less != got {
-			t.Fatalf("with a hop less %v, want %v: only the lost hop's calls move", less, got)
-		}
-	}
-	for _, h := range hops {
-		if count[h] < 800 {
-			t.Errorf("%v got %d of 3000", h, count[h])
-		}
-	}
-	if _, ok := nextHop(nil, callsign.BranchKey{}); ok {
-		t.Error("a hop out of none")
-	}
-}
-
 func TestWhoWeAre(t *testing.T) {
 	wildcard := own{addrs: []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:5060"), netip.MustParseAddrPort("127.0.0.1:5061")}, host: "as.test", machine: []netip.Addr{netip.MustParseAddr("192.0.2.7")}}
 	for uri, want := range map[string]struct{ is, literally bool }{
@@ -561,7 +531,7 @@ func TestWhoWeAre(t *testing.T) {
 func TestAnAdvertisedHostGetsTheSocketsPort(t *testing.T) {
 	for advertise, want := range map[string]string{"as.test": "as.test:5070", "as.test:5080": "as.test:5080", "[2001:db8::1]": "[2001:db8::1]:5070", "": "127.0.0.1:5070"} {
 		r := &Relay{config: Config{Secret: secret, Advertise: advertise}}
-		if got := r.newForwarder("UDP", netip.MustParseAddrPort("127.0.0.1:5070")).via; !strings.HasPrefix(got, "Via: SIP/2.0/UDP "+want+";") {
+		if got := r.newForwarder(r.newProber("udp", netip.MustParseAddrPort("127.0.0.1:5070"), nil, nil)).via; !strings.HasPrefix(got, "Via: SIP/2.0/UDP "+want+";") {
 			t.Errorf("%s: got %q, want %s", advertise, got, want)
 		}
 	}
@@ -569,7 +539,7 @@ func TestAnAdvertisedHostGetsTheSocketsPort(t *testing.T) {
 
 func TestNextHopTakesWhatHasNoRoute(t *testing.T) {
 	down := listen(t)
-	b := newBench(t, func(o *Options) { o.Config.NextHop = []string{down.LocalAddr().String()} })
+	b := newBench(t, func(o *Options) { o.Config.NextHop, o.Config.Probe = []string{addrOf(down).String()}, 0 })
 	b.send(b.up, b.fill(strings.NewReplacer("Route: <sip:as@$AS;lr>\n", "", "Route: <sip:iscmark@$DOWN;lr;s=1;h=0;d=1;a=7369703a>\n", "").Replace(invite)))
 	got := b.receive(down)
 	if !strings.HasPrefix(got, "INVITE sip:+8613900000002@ims.test;user=phone SIP/2.0\r\nVia: SIP/2.0/UDP "+b.relay.Addrs()[0].String()) {
@@ -598,7 +568,16 @@ func TestConfigErrorsSayWhatToDo(t *testing.T) {
 		"everywhere, not advertised": {func(c *Config) { c.Listen = []string{"udp://0.0.0.0:5060"} }, "set sip.advertise"},
 		"a header in advertise":      {func(c *Config) { c.Advertise = "a\r\nX: y" }, "sip.advertise"},
 		"a short secret":             {func(c *Config) { c.Secret = "short" }, "at least 16"},
-		"a name as next hop":         {func(c *Config) { c.NextHop = []string{"softswitch.test:5060"} }, "write an IP address and port"},
+		"an address without a port":  {func(c *Config) { c.NextHop = []string{"192.0.2.7"} }, "write ADDRESS:PORT or a name"},
+		"half an address":            {func(c *Config) { c.NextHop = []string{"192.0.2:5060"} }, "write ADDRESS:PORT or a name"},
+		"everywhere as next hop":     {func(c *Config) { c.NextHop = []string{"0.0.0.0:5060"} }, "write ADDRESS:PORT or a name"},
+		"a weight of nothing":        {func(c *Config) { c.NextHop = []string{"192.0.2.7:5060;weight=0"} }, `"weight=0" can't be used`},
+		"a priority that is none":    {func(c *Config) { c.NextHop = []string{"192.0.2.7:5060;priority=high"} }, `"priority=high" can't be used`},
+		"a parameter nobody knows":   {func(c *Config) { c.NextHop = []string{"192.0.2.7:5060;lr"} }, `"lr" can't be used`},
+		"probing all the time":       {func(c *Config) { c.Probe = time.Millisecond }, "sip.probe is 1ms: use 1s to 10m"},
+		"a header in uri_host":       {func(c *Config) { c.URIHost = "a;b" }, "write a host, host:port, or next_hop"},
+		"too many sockets":           {func(c *Config) { c.Sockets = 65 }, "use 1 to 64"},
+		"draining for ever":          {func(c *Config) { c.Drain = time.Hour }, "use 0 to 10m"},
 		"ourselves as next hop":      {func(c *Config) { c.NextHop = []string{"127.0.0.1:5060"} }, "would loop"},
 		"TLS without a certificate":  {func(c *Config) { c.Listen = []string{"tls://127.0.0.1:5061"} }, "set sip.tls.cert"},
 	} {
@@ -624,7 +603,7 @@ func FuzzRelayed(f *testing.F) {
 	f.Add([]byte("OPTIONS sip:x SIP/2.0\nv:SIP/2.0/UDP a;rport,SIP/2.0/UDP b\nroute:<sip:a>,<sip:b>\nmax-forwards:1\ncseq:1 OPTIONS\n\n"))
 	f.Add([]byte("SIP/2.0 180 Ringing\r\nVia: SIP/2.0/UDP [::1]:5060;branch=z9hG4bK-cs-00\r\n\r\n"))
 	r := &Relay{config: Config{Secret: secret}, own: own{addrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5060")}}, metrics: newMetrics(nil)}
-	s := r.newForwarder("UDP", r.own.addrs[0])
+	s := r.testForwarder()
 	peer := netip.MustParseAddrPort("127.0.0.9:6060")
 	f.Fuzz(func(t *testing.T, msg []byte) {
 		var m message
@@ -637,7 +616,7 @@ func FuzzRelayed(f *testing.F) {
 			return
 		}
 		key := s.signer.branch(s.signer.now, msg, &m, v, v.answerTo(peer))
-		out := bytes.Clone(s.relayed(msg, &m, v, peer, key, hops))
+		out := bytes.Clone(s.relayed(msg, &m, v, peer, key, hops, way{}))
 		var o message
 		if !scan(out, &o) || o.nVias != 2 {
 			t.Fatalf("what was relayed can't be read:\n%q\nfrom\n%q", out, msg)

@@ -11,14 +11,16 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 const (
-	maxStreams   = 4096            // connections of one listening socket, taken and made
-	maxQueued    = 1 << 20         // bytes that wait for one stream; more and it is closed
-	connectTime  = 2 * time.Second // for TCP and TLS together
-	writeTime    = 2 * time.Second // for what is queued
+	maxStreams   = 4096             // connections of one listening socket, taken and made
+	maxQueued    = 1 << 20          // bytes that wait for one stream; more and it is closed
+	connectTime  = 2 * time.Second  // for TCP and TLS together
+	writeTime    = 2 * time.Second  // for what is queued
+	silence      = 10 * time.Second // after which a peer that acknowledges nothing is taken for dead
 	acceptsAgain = 50 * time.Millisecond
 )
 
@@ -34,6 +36,8 @@ type streams struct {
 	transport      string // as Via names it
 	listener       *net.TCPListener
 	own            netip.AddrPort
+	probes         *prober
+	used           atomic.Bool
 	server, client *tls.Config // nil: TCP
 
 	mu     sync.Mutex
@@ -46,6 +50,7 @@ func (r *Relay) newStreams(scheme string, l *net.TCPListener, own netip.AddrPort
 	ss := &streams{
 		relay: r, transport: strings.ToUpper(scheme), listener: l, own: own, byPeer: map[netip.AddrPort]*stream{},
 	}
+	ss.probes = r.newProber(scheme, own, func(to netip.AddrPort, msg []byte) { _ = ss.write(to, to, msg, nil) }, ss.used.Load)
 	if scheme == "tls" {
 		var err error
 		if ss.server, ss.client, err = tlsConfigs(r.config.TLS); err != nil {
@@ -59,6 +64,7 @@ func (r *Relay) newStreams(scheme string, l *net.TCPListener, own netip.AddrPort
 func (ss *streams) run(ctx context.Context) error {
 	defer ss.all.Wait()
 	defer ss.close()
+	ss.all.Go(func() { ss.probes.run(ctx) })
 	for {
 		c, err := ss.listener.AcceptTCP()
 		switch {
@@ -94,6 +100,7 @@ func (ss *streams) accepted(c *net.TCPConn) {
 		_ = c.Close()
 		return
 	}
+	diesIn(c, silence)
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	if s, err := ss.add(peer); err != nil {
@@ -142,7 +149,11 @@ func (ss *streams) write(to, orElse netip.AddrPort, msg []byte, unsent func() ow
 		}
 		ss.all.Go(func() {
 			s.serve(func(ctx context.Context) (net.Conn, error) {
-				return (&net.Dialer{Timeout: connectTime}).DialContext(ctx, "tcp", orElse.String())
+				c, err := (&net.Dialer{Timeout: connectTime}).DialContext(ctx, "tcp", orElse.String())
+				if err == nil {
+					diesIn(c.(*net.TCPConn), silence)
+				}
+				return c, err
 			}, nil)
 		})
 	}
@@ -209,7 +220,7 @@ func (s *stream) serve(connect func(context.Context) (net.Conn, error), server *
 	defer s.end()
 	writer.Go(func() { s.flush(c) })
 
-	f := s.relay.newForwarder(s.transport, s.own)
+	f := s.relay.newForwarder(s.probes)
 	f.write = s.streams.write
 	r := bufio.NewReaderSize(c, 16<<10)
 	var buf []byte
@@ -228,6 +239,7 @@ func (s *stream) serve(connect func(context.Context) (net.Conn, error), server *
 			}
 			continue
 		}
+		s.used.Store(true)
 		if !f.message(buf, s.peer) {
 			s.relay.log.Info("a connection is closed: what it sends is no SIP", "peer", s.peer)
 			return // where the next message begins is anybody's guess
@@ -248,7 +260,9 @@ func (s *stream) connected(connect func(context.Context) (net.Conn, error), serv
 		secured = tls.Server(c, server)
 	} else {
 		config := s.client.Clone()
-		config.ServerName = s.peer.Addr().String()
+		if config.ServerName = s.relay.names.name(s.peer); config.ServerName == "" {
+			config.ServerName = s.peer.Addr().String()
+		}
 		secured = tls.Client(c, config)
 	}
 	if err := secured.HandshakeContext(ctx); err != nil {
@@ -265,6 +279,7 @@ func (s *stream) refuse() {
 	unsent := s.unsent
 	s.mu.Unlock()
 	for _, a := range unsent {
+		s.relay.setups.ended(a.key)
 		if s.streams.write(a.to, a.orElse, a.msg, nil) == nil {
 			s.relay.metrics.answered.WithLabelValues("503").Inc()
 		}

@@ -3,6 +3,7 @@ package relay
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -302,7 +303,9 @@ func (a *authority) sign(name string, template *x509.Certificate) (*x509.Certifi
 	a.n++
 	template.SerialNumber, template.Subject = big.NewInt(a.n), pkix.Name{CommonName: name}
 	template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
-	template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
+	if template.DNSNames == nil {
+		template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
+	}
 	parent, signer := template, key
 	if a.cert != nil {
 		parent, signer = a.cert, a.key
@@ -393,6 +396,90 @@ func TestTLSAsksForACertificateAndShowsItsNewestOne(t *testing.T) {
 	if third, err := own.get(); err != nil || third == nil {
 		t.Errorf("after the file broke: %v, want the last good one", err)
 	}
+}
+
+func TestANextRouteByNameMustShowACertificateForThatName(t *testing.T) {
+	for name, c := range map[string]struct {
+		names []string
+		taken bool
+	}{
+		"the name":             {[]string{"scscf.ims.test"}, true},
+		"another name":         {[]string{"other.test"}, false},
+		"its address, no name": {nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ca := newAuthority(t)
+			ca.sign("as", &x509.Certificate{})
+			ca.sign("scscf", &x509.Certificate{DNSNames: c.names})
+			ca.sign("up", &x509.Certificate{})
+			pool := x509.NewCertPool()
+			pool.AddCert(ca.cert)
+			var behind *net.TCPListener
+			var b *bench
+			b, behind = streamBench(t, "tls://127.0.0.1:0", func(o *Options) {
+				o.Config.TLS = TLSConfig{Cert: ca.file("as"), Key: ca.file("as-key"), ClientCA: ca.file("ca")}
+				o.Lookup = func(context.Context, string, string, uint16) ([]Target, error) {
+					return []Target{{Addr: unmapped(behind.Addr().(*net.TCPAddr).AddrPort())}}, nil
+				}
+			})
+			b.eventually("the name to be known", func() bool { return len(b.relay.names.hops(question{"tls", "scscf.ims.test", 0})) == 1 })
+			client, err := tls.Dial("tcp", b.relay.Addrs()[0].String(), &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{ca.pair("up")}, ServerName: "127.0.0.1"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			up := newWire(t, client)
+			msg := strings.ReplaceAll(b.overTCP(invite, "127.0.0.1:6060", behind.Addr()), "SIP/2.0/TCP", "SIP/2.0/TLS")
+			got := make(chan byte, 1)
+			go func() { // the handshake ends with the first read
+				defer close(got)
+				if inner, err := tls.NewListener(behind, &tls.Config{Certificates: []tls.Certificate{ca.pair("scscf")}}).Accept(); err == nil {
+					first := make([]byte, 1)
+					if _, err := inner.Read(first); err == nil {
+						got <- first[0]
+					}
+				}
+			}()
+			up.send(strings.Replace(msg, "iscmark@"+behind.Addr().String(), "iscmark@scscf.ims.test", 1))
+			if c.taken {
+				if first := <-got; first != 'I' {
+					t.Errorf("what came to the S-CSCF begins with %q, want the INVITE", first)
+				}
+				return
+			}
+			if got := up.receive(); !strings.HasPrefix(got, "SIP/2.0 503") {
+				t.Errorf("got\n%s\nwant 503: it is somebody else", got)
+			}
+			if n := b.relay.setups.open(); n != 0 {
+				t.Errorf("%d set-ups count as under way, want none", n)
+			}
+		})
+	}
+}
+
+func TestAStreamsNextHopIsProbedOnceCallsGoByIt(t *testing.T) {
+	hop, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hop.Close()
+	_ = hop.SetDeadline(time.Now().Add(10 * time.Second))
+	b, _ := streamBench(t, "tcp://127.0.0.1:0", func(o *Options) {
+		o.Config.NextHop, o.Config.Probe = []string{hop.Addr().String()}, 20*time.Millisecond
+	})
+	up := b.dial()
+	up.send(b.overTCP(trunked("z9hG4bK1"), "127.0.0.1:6060", hop.Addr()))
+	down := accept(t, hop)
+	if got := down.receive(); !strings.HasPrefix(got, "INVITE ") {
+		t.Errorf("before any call came\n%s", got)
+	}
+	got := down.receive()
+	if !strings.HasPrefix(got, "OPTIONS sip:"+hop.Addr().String()) || !strings.Contains(got, "Via: SIP/2.0/TCP "+b.relay.Addrs()[0].String()) {
+		t.Errorf("then came\n%s", got)
+	}
+	down.send(answered(got, "200 OK"))
+	b.eventually("the hop to be up", func() bool {
+		return testutil.ToFloat64(b.relay.metrics.hops.WithLabelValues("tcp", hop.Addr().String())) == 1
+	})
 }
 
 func TestTLSThatCannotWorkIsRefusedAtTheStart(t *testing.T) {

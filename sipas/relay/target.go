@@ -2,19 +2,16 @@ package relay
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/binary"
 	"net/netip"
 	"slices"
 	"strings"
-
-	"github.com/callsign-as/callsign"
 )
 
 // routeURI is what a Route value points at.
 type routeURI struct {
 	host           []byte
 	port, explicit uint16 // with and without the default of 5060
+	at             span   // of host and port
 }
 
 // readRoute reads a Route value, a name-addr or a bare URI. ok is false where it isn't sip or sips, or has no host.
@@ -39,16 +36,17 @@ func readURI(b []byte) (r routeURI, ok bool) {
 		return r, false
 	}
 	secure := equalFold(b[:colon], "sips")
-	b = b[colon+1:]
-	if at := bytes.IndexByte(b, '@'); at >= 0 {
-		b = b[at+1:]
+	r.at = span{colon + 1, len(b)}
+	if at := bytes.IndexByte(b, '@'); at > colon {
+		r.at.from = at + 1
 	}
-	if end := bytes.IndexAny(b, ";?"); end >= 0 {
-		transport, _ := param(b, span{end, len(b)}, "transport")
+	if end := bytes.IndexAny(r.at.of(b), ";?"); end >= 0 {
+		r.at.to = r.at.from + end
+		transport, _ := param(b, span{r.at.to, len(b)}, "transport")
 		secure = secure || equalFold(transport.of(b), "tls")
-		b = b[:end]
 	}
-	r.host, r.explicit, ok = hostPort(bytes.TrimSpace(b))
+	r.at = trim(b, r.at)
+	r.host, r.explicit, ok = hostPort(r.at.of(b))
 	if r.port = r.explicit; r.port == 0 {
 		r.port = defaultPort(secure)
 	}
@@ -85,21 +83,4 @@ func (o own) literally(r routeURI) bool {
 		}
 	}
 	return false
-}
-
-// nextHop chooses among the configured hops by rendezvous hashing: the same set-up always gets the same one, on every
-// node and after every restart, and a change of the list moves no more set-ups than it must.
-func nextHop(hops []netip.AddrPort, key callsign.BranchKey) (best netip.AddrPort, ok bool) {
-	if len(hops) == 1 {
-		return hops[0], true
-	}
-	var most uint64
-	for _, h := range hops {
-		text, _ := h.MarshalText()
-		sum := sha256.Sum256(append(text, key[:]...))
-		if weight := binary.BigEndian.Uint64(sum[:]); !ok || weight > most {
-			best, most, ok = h, weight, true
-		}
-	}
-	return best, ok
 }

@@ -38,7 +38,7 @@ func TestRFC4475(t *testing.T) {
 	}
 	r := &Relay{
 		config: DefaultConfig(), own: own{addrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5060")}},
-		hops: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:9")}, shards: []chan Event{make(chan Event, 100)},
+		hops: []hop{{Target: Target{Addr: netip.MustParseAddrPort("127.0.0.1:9")}}}, shards: []chan Event{make(chan Event, 100)},
 		metrics: newMetrics(nil), log: slog.New(slog.DiscardHandler),
 	}
 	r.config.Secret = secret
@@ -53,7 +53,7 @@ func TestRFC4475(t *testing.T) {
 				t.Fatal(err)
 			}
 			got, sent := "dropped", ""
-			f := r.newForwarder("UDP", r.own.addrs[0])
+			f := r.testForwarder()
 			f.write = func(_, _ netip.AddrPort, msg []byte, _ func() ownAnswer) error {
 				got, sent = "relayed", string(msg)
 				if strings.HasPrefix(sent, "SIP/2.0 ") {

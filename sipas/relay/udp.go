@@ -14,8 +14,8 @@ const (
 )
 
 // serveUDP is one UDP socket's goroutine: two buffers for its life.
-func (r *Relay) serveUDP(ctx context.Context, c *net.UDPConn, own netip.AddrPort) error {
-	f := r.newForwarder("UDP", own)
+func (r *Relay) serveUDP(ctx context.Context, c *net.UDPConn, own netip.AddrPort, probes *prober) error {
+	f := r.newForwarder(probes)
 	f.write = func(to, _ netip.AddrPort, msg []byte, _ func() ownAnswer) error {
 		_, err := c.WriteToUDPAddrPort(msg, to)
 		return err
