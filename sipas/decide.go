@@ -16,6 +16,7 @@ const (
 	CallerOutOfRange = "caller_out_of_range" // show.caller_ranges doesn't have the caller
 	NoText           = "no_text"             // the subscriber has nothing to show now
 	Unreadable       = "unreadable"          // the INVITE can't be read
+	Overloaded       = "overloaded"          // too much waits: only callees that memory knows are served
 	Unavailable      = "unavailable"         // the store did not answer in time, or too many wait for it
 )
 

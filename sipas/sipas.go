@@ -54,6 +54,7 @@ type Workers struct {
 	operator Operator
 	reader   ims.Reader
 	metrics  *metrics
+	load     *load
 	log      *slog.Logger
 }
 
@@ -70,6 +71,7 @@ func New(o Options) (*Workers, error) {
 	if ws.log == nil {
 		ws.log = slog.New(slog.DiscardHandler)
 	}
+	ws.load = newLoad(o.Metrics, ws.log)
 	return ws, nil
 }
 
@@ -77,7 +79,7 @@ func New(o Options) (*Workers, error) {
 func (ws *Workers) Run(ctx context.Context, streams ...<-chan relay.Event) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, events := range streams {
-		group.Go(func() error { return ws.newWorker().run(ctx, events) })
+		group.Go(func() error { return ws.newWorker(events).run(ctx) })
 	}
 	return group.Wait()
 }

@@ -247,6 +247,80 @@ func TestWhyNothingIsSent(t *testing.T) {
 	}
 }
 
+func TestTheLoadLaddersRungs(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		now         rung
+		eighths     int
+		lookupsFull bool
+		want        rung
+	}{
+		{"nothing waits", fullService, 0, false, fullService},
+		{"a little waits", fullService, 3, false, fullService},
+		{"half of the queue", fullService, 4, false, memoryOnly},
+		{"nearly all of it", fullService, 7, false, pureRelay},
+		{"all of it", memoryOnly, 8, true, pureRelay},
+		{"it stays down while half waits", pureRelay, 5, false, pureRelay},
+		{"up one rung when less does", pureRelay, 3, false, memoryOnly},
+		{"it stays there while something waits", memoryOnly, 1, false, memoryOnly},
+		{"up again when nothing does", memoryOnly, 0, false, fullService},
+		{"the store hangs", fullService, 0, true, memoryOnly},
+		{"the store still hangs", memoryOnly, 0, true, memoryOnly},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := c.now.next(c.eighths, c.lookupsFull); got != c.want {
+				t.Errorf("got %v, want %v", got, c.want)
+			}
+		})
+	}
+}
+
+func TestAStoreThatHangsCostsOnlyThoseWhomMemoryDoesNotKnow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := subscriber()
+		r.known, r.lookup = false, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+		ws, err := New(Options{Config: config(nil), Profiles: r, Claims: r, Bridge: r, Recorder: r})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		events, done := make(chan relay.Event, 4096), make(chan error, 1)
+		go func() { done <- ws.Run(ctx, events) }()
+		call := func(n int, e relay.Event) {
+			e.Branch, e.At = callsign.BranchKey{byte(n), byte(n >> 8)}, time.Now()
+			events <- e
+		}
+		for n := range inFlight {
+			call(n, relay.Event{Invite: []byte(invite)})
+		}
+		synctest.Wait()
+		time.Sleep(time.Second) // the next look
+		if got := testutil.ToFloat64(ws.load.gauge); got != float64(memoryOnly) {
+			t.Errorf("the rung is %v, want %v", got, float64(memoryOnly))
+		}
+		call(inFlight, relay.Event{Invite: []byte(invite)})
+		synctest.Wait()
+		if got := testutil.ToFloat64(ws.metrics.calls.WithLabelValues(Overloaded)); got != 1 {
+			t.Errorf("%v calls were left out, want the one whose callee memory doesn't know", got)
+		}
+		r.known = true
+		call(inFlight+1, relay.Event{Invite: []byte(invite)})
+		call(inFlight+1, relay.Event{Status: 180})
+		synctest.Wait()
+		if len(r.deliveries) != 1 {
+			t.Errorf("%d texts, want one to the caller of whom memory knows", len(r.deliveries))
+		}
+		time.Sleep(2 * lookupTime)
+		if got := testutil.ToFloat64(ws.load.gauge); got != float64(fullService) {
+			t.Errorf("after the look-ups ended the rung is %v, want full service", got)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestACapHoldsTheTextBack(t *testing.T) {
 	for name, c := range map[string]struct {
 		refusal string

@@ -36,6 +36,8 @@ type worker struct {
 	results chan result   // of look-ups
 	lookups chan struct{} // a token for each look-up under way
 	sending chan struct{} // a token for each delivery under way
+	events  <-chan relay.Event
+	rung    rung
 	beside  sync.WaitGroup
 }
 
@@ -50,8 +52,9 @@ type result struct {
 	err     error
 }
 
-func (ws *Workers) newWorker() *worker {
+func (ws *Workers) newWorker(events <-chan relay.Event) *worker {
 	return &worker{
+		events:  events,
 		Workers: ws,
 		table:   table{byBranch: map[callsign.BranchKey]*setup{}, size: tableSize},
 		results: make(chan result, inFlight),
@@ -61,7 +64,7 @@ func (ws *Workers) newWorker() *worker {
 }
 
 // run reads one shard's events until ctx ends, then waits for what runs beside it.
-func (w *worker) run(ctx context.Context, events <-chan relay.Event) error {
+func (w *worker) run(ctx context.Context) error {
 	defer w.beside.Wait()
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
@@ -69,13 +72,24 @@ func (w *worker) run(ctx context.Context, events <-chan relay.Event) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case e := <-events:
+		case e := <-w.events:
+			w.weigh()
 			w.guard(func() { w.event(ctx, e) })
 		case r := <-w.results:
 			w.guard(func() { w.looked(ctx, r) })
 		case now := <-tick.C:
+			w.weigh()
 			w.guard(func() { w.tick(ctx, now) })
 		}
+	}
+}
+
+// weigh sees how much is waiting.
+func (w *worker) weigh() {
+	eighths := len(w.events) * 8 / max(1, cap(w.events))
+	if now := w.rung.next(eighths, len(w.lookups) == cap(w.lookups)); now != w.rung {
+		w.rung = now
+		w.load.stands(w, now)
 	}
 }
 
@@ -135,6 +149,8 @@ func (w *worker) invited(ctx context.Context, s *setup, e relay.Event) {
 		w.decide(ctx, s, e, p)
 	case known:
 		w.skip(s, NoSubscriber)
+	case w.rung != fullService:
+		w.skip(s, Overloaded)
 	default:
 		started := w.besideWith(w.lookups, func() {
 			within, cancel := context.WithTimeout(ctx, lookupTime)

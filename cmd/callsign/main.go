@@ -52,7 +52,7 @@ type cli struct {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // who asks twice doesn't want to wait
+	context.AfterFunc(ctx, stop)                        // who asks twice doesn't want to wait
 	sip.SetDefaultLogger(slog.New(slog.DiscardHandler)) // sipgo's, which only test phones use
 	defer stop()
 	os.Exit(run(surroundings{ctx, os.Stdout, os.Stderr, os.Environ()}, os.Args[1:]))

@@ -36,7 +36,12 @@ func (c serveCommand) Run(s surroundings) error {
 	if err != nil {
 		return usageError{err}
 	}
-	log, err := newLog(s.stderr, config.Log)
+	lines, err := newLogQueue(s.stderr, config.Log)
+	if err != nil {
+		return usageError{err}
+	}
+	defer lines.flush()
+	log, err := newLog(lines, config.Log)
 	if err != nil {
 		return usageError{err}
 	}
