@@ -27,11 +27,7 @@ func TestRFC4475(t *testing.T) {
 		"valid/noreason.dat":   {"dropped", "an answer to nothing of ours"},
 		"valid/unreason.dat":   {"dropped", "an answer to nothing of ours"},
 	}
-	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/emiago/sipgo").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	root := filepath.Join(strings.TrimSpace(string(dir)), "sip/testdata/torture")
+	root := filepath.Join(sipgoFolder(t), "sip/testdata/torture")
 	files, err := filepath.Glob(root + "/*/*.dat")
 	if err != nil || len(files) < 49 {
 		t.Fatalf("found %d files, %v; want the 49 that sipgo has", len(files), err)
@@ -102,4 +98,13 @@ func onlyViaRouteAndMaxForwardsDiffer(t *testing.T, in []byte, sent string) {
 	if rest != "" {
 		t.Errorf("%q was appended", rest)
 	}
+}
+
+// sipgoFolder is where sipgo's module stands, with RFC 4475's messages in it.
+func sipgoFolder(t testing.TB) string {
+	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/emiago/sipgo").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(dir))
 }
