@@ -1,6 +1,7 @@
 // Package relay forwards SIP byte for byte and keeps no state. It knows nothing of signatures, looks nothing up and calls no
 // code of any other room: it puts events into bounded channels and drops them when they are full. It owns one goroutine
-// per UDP socket, one per listening stream socket, a reader and a writer per stream, and eight that resolve names.
+// per UDP socket, one per listening stream socket, a reader and a writer per stream, one per listener that probes next hops,
+// and eight that resolve names.
 package relay
 
 import (
