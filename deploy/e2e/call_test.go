@@ -145,3 +145,23 @@ func TestACallOutlivesAKilledAndRestartedNode(t *testing.T) {
 		t.Errorf("the handset got %d messages, want 1: a restart must not send again", len(got))
 	}
 }
+
+func TestANodeThatIsToldToStopLetsItsCallsThrough(t *testing.T) {
+	n := serve(t, nil)
+	n.says("On the road")
+	n.ready()
+	p := n.call(scene{pause: 3 * time.Second})
+	n.shown(1) // it rings
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	err := n.process.Terminate(ctx)
+	ended := time.Now()
+	if err != nil {
+		t.Errorf("it ended with %v", err)
+	}
+	p.complete()
+	if answered := first(t, p.log("uas"), true, "SIP/2.0 200"); ended.Before(answered.at) {
+		t.Errorf("it stopped at %v, before the answer at %v", ended, answered.at)
+	}
+	first(t, p.log("uac"), false, "SIP/2.0 200")
+}

@@ -642,3 +642,31 @@ func FuzzRelayed(f *testing.F) {
 		answer(nil, msg, 483, &m, v, peer, false, "tag")
 	})
 }
+
+// BenchmarkForward is what a call costs here without the kernel: its INVITE, 100, 180 and 200.
+func BenchmarkForward(b *testing.B) {
+	filled := strings.NewReplacer("\n", "\r\n", "$AS", "127.0.0.1:5060", "$UPPORT", "6060", "$UP", "127.0.0.2:6060", "$DOWN", "127.0.0.3:6060")
+	r := &Relay{config: DefaultConfig(), own: own{addrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5060")}}, metrics: newMetrics(nil), shards: []chan Event{make(chan Event, 1024)}, log: slog.New(slog.DiscardHandler)}
+	r.config.Secret = secret
+	s := r.testForwarder()
+	var sent []byte
+	s.write = func(_, _ netip.AddrPort, msg []byte, _ func() ownAnswer) error {
+		sent = append(sent[:0], msg...)
+		return nil
+	}
+	up, down := netip.MustParseAddrPort("127.0.0.2:6060"), netip.MustParseAddrPort("127.0.0.3:6060")
+	msg := []byte(filled.Replace(invite))
+	at := bytes.Index(msg, []byte("z9hG4bK1"))
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		copy(msg[at:], fmt.Appendf(nil, "z9hG4bK%d", i%10))
+		s.message(msg, up)
+		_, rest, _ := bytes.Cut(sent, []byte("\r\n"))
+		for _, status := range []string{"100 Trying", "180 Ringing", "200 OK"} {
+			s.message(append([]byte("SIP/2.0 "+status+"\r\n"), rest...), down)
+		}
+		for len(r.shards[0]) > 0 {
+			<-r.shards[0]
+		}
+	}
+}
