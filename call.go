@@ -43,10 +43,26 @@ type Call struct {
 	// SIPCallID is the Call-ID header's value. Once tells forks, spirals and retransmissions of one call: icid-value,
 	// else Session-ID, else Call-ID and From tag.
 	SIPCallID, Once string
-	Access          string // P-Access-Network-Info's access type, "" if unknown
-	Exempt          string // why the call must not be acted on, "" if it may
-	At              time.Time
+	Access          string     // the caller's access type as P-Access-Network-Info writes it, "" if unknown
+	AccessFrom      AccessFrom // who told it
+	Exempt          string     // why the call must not be acted on, "" if it may
+	// Private: the caller wants nobody to be told who they are. A text may be sent to them; their number is not shown, kept
+	// or logged.
+	Private bool
+	At      time.Time
 }
+
+// AccessFrom says who told over which access a caller came.
+type AccessFrom string
+
+// The rungs of the access ladder, the most reliable first.
+const (
+	AccessNetwork      AccessFrom = "network"      // the call itself, in P-Access-Network-Info
+	AccessRegistration AccessFrom = "registration" // the caller's last third-party REGISTER
+	AccessPeer         AccessFrom = "peer"         // where the call came from
+	AccessRange        AccessFrom = "range"        // the caller's number
+	AccessDefault      AccessFrom = "default"      // the configuration, for want of anything better
+)
 
 // The repeat periods that are none; any other is how long a caller is not shown the same callee's text again.
 const (
@@ -87,6 +103,14 @@ type Event struct {
 	// Reason says why; Link, MessageID and Text are set where the kind has them. Wire is the message itself, if kept.
 	Reason, Link, MessageID, Text string
 	Wire                          []byte
+}
+
+// Kept is the event as it may be kept: of a private call without the caller's number, and without the message that holds it.
+func (e Event) Kept() Event {
+	if e.Call.Private {
+		e.Call.Caller, e.Wire = 0, nil
+	}
+	return e
 }
 
 // EventKind names a line of a timeline.

@@ -1,116 +1,129 @@
 package ims
 
-import "strings"
+import "bytes"
 
-// identity is one value of an identity header: an address of a person, as URI.
-type identity struct{ uri string }
+// identity is one value of an identity header: an address of a person, as URI, and the header's own parameters behind it.
+type identity struct{ uri, params []byte }
 
-// identities splits header values at their commas; a comma in quotes or brackets belongs to its value. Kamailio 5.6 writes
-// several URIs into one pair of brackets: the first of them counts.
-func identities(fields []string) (ids []identity) {
-	for _, f := range fields {
-		for f != "" {
-			end := indexOutside(f, ',')
-			if uri := addrSpec(f[:end]); uri != "" {
-				ids = append(ids, identity{uri})
-			}
-			f = strings.TrimPrefix(f[end:], ",")
+// identities reads header values. Kamailio 5.6 writes several URIs into one pair of brackets: the first of them counts.
+func identities(fields [][]byte) (ids []identity) {
+	values(fields, func(v []byte) {
+		if id := addrSpec(v); len(id.uri) > 0 {
+			ids = append(ids, id)
 		}
-	}
+	})
+	return ids
+}
+
+// allIdentities reads every URI that stands in header values, also where several share one pair of brackets.
+func allIdentities(fields [][]byte) (ids []identity) {
+	values(fields, func(v []byte) {
+		for _, uri := range bytes.Split(inBrackets(v), []byte(",")) {
+			ids = append(ids, identity{uri: bytes.TrimSpace(uri)})
+		}
+	})
 	return ids
 }
 
 // addrSpec is the URI of a name-addr or a bare one, whose parameters then are the header's.
-func addrSpec(value string) string {
+func addrSpec(value []byte) identity {
 	if open := indexOutside(value, '<'); open < len(value) {
-		uri, _, _ := strings.Cut(value[open+1:], ">")
-		uri, _, _ = strings.Cut(uri, ",")
-		return strings.TrimSpace(uri)
+		inside, behind, _ := bytes.Cut(value[open+1:], []byte(">"))
+		inside, _, _ = bytes.Cut(inside, []byte(","))
+		return identity{bytes.TrimSpace(inside), behind}
 	}
-	uri, _, _ := strings.Cut(value, ";")
-	return strings.TrimSpace(uri)
+	semicolon := indexOutside(value, ';')
+	return identity{bytes.TrimSpace(value[:semicolon]), value[semicolon:]}
 }
 
-// afterAddr is the parameters behind the URI of a name-addr, or of a bare one.
-func afterAddr(value string) string {
+// inBrackets is what stands between a name-addr's brackets, or the bare URI.
+func inBrackets(value []byte) []byte {
 	if open := indexOutside(value, '<'); open < len(value) {
-		_, params, _ := strings.Cut(value[open:], ">")
-		return params
+		inside, _, _ := bytes.Cut(value[open+1:], []byte(">"))
+		return inside
 	}
-	return value
+	return addrSpec(value).uri
 }
 
-func (id identity) scheme() string {
-	scheme, _, _ := strings.Cut(id.uri, ":")
-	return strings.ToLower(scheme)
-}
+func (id identity) isTel() bool { return hasPrefixFold(id.uri, "tel:") }
 
-// user is the user part without its parameters, and a tel URI's number without its own; visual separators (RFC 3966
-// §5.1.1) are gone.
-func (id identity) user() string {
-	_, rest, _ := strings.Cut(id.uri, ":")
-	switch id.scheme() {
-	case "sip", "sips":
-		user, _, found := strings.Cut(rest, "@")
+// subscriber is the user part of a SIP URI or the number of a tel URI, each with its parameters (RFC 3966 §3); nothing for
+// other URIs.
+func (id identity) subscriber() []byte {
+	scheme, rest, _ := bytes.Cut(id.uri, []byte(":"))
+	switch {
+	case equalFold(scheme, "sip"), equalFold(scheme, "sips"):
+		user, _, found := bytes.Cut(rest, []byte("@"))
 		if !found {
-			return ""
+			return nil
 		}
-		rest = user
-	case "tel":
-	default:
-		return ""
+		return user
+	case equalFold(scheme, "tel"):
+		return rest
 	}
-	rest, _, _ = strings.Cut(rest, ";")
-	rest = strings.Replace(rest, "%2B", "+", 1)
-	return strings.Map(func(r rune) rune {
-		if strings.ContainsRune("-.() ", r) {
-			return -1
-		}
-		return r
-	}, rest)
+	return nil
 }
 
-// param is the value of ;name=value, unquoted, "" where there is none.
-func param(s, name string) string {
-	value, _ := lookup(s, name)
-	return value
+// userParam is a parameter of the number itself, like rn or phone-context.
+func (id identity) userParam(name string) (value []byte, found bool) {
+	return lookup(id.subscriber(), name)
 }
 
-func hasParam(s, name string) bool {
-	_, found := lookup(s, name)
-	return found
+// isPhone reports whether a SIP URI says that its user part is a number (RFC 3261 §19.1.1).
+func (id identity) isPhone() bool {
+	_, behind, _ := bytes.Cut(id.uri, []byte("@"))
+	behind, _, _ = bytes.Cut(behind, []byte("?"))
+	value, _ := lookup(behind, "user")
+	return equalFold(value, "phone")
 }
 
-func lookup(s, name string) (value string, found bool) {
-	at := indexOutside(s, ';')
-	for at < len(s) {
-		s = s[at+1:]
-		at = indexOutside(s, ';')
-		key, value, _ := strings.Cut(s[:at], "=")
-		if strings.EqualFold(strings.TrimSpace(key), name) {
-			return strings.Trim(strings.TrimSpace(value), `"`), true
-		}
+// digits are a number's, without its visual separators (RFC 3966 §5.1.1).
+type digits struct {
+	global bool // it begins with "+"
+	n      int
+	b      [24]byte
+}
+
+func (d *digits) text() string { return string(d.b[:d.n]) }
+
+// digits reads the number of a URI, or of one of its parameters. ok is false where anything else stands there, or too much.
+func readDigits(s []byte) (d digits, ok bool) {
+	if end := bytes.IndexByte(s, ';'); end >= 0 {
+		s = s[:end]
 	}
-	return "", false
-}
-
-// indexOutside finds c in s outside "…" and <…>; len(s) if there is none.
-func indexOutside(s string, c byte) int {
-	quoted, bracket := false, false
 	for i := 0; i < len(s); i++ {
-		switch b := s[i]; {
-		case quoted && b == '\\':
-			i++
-		case b == '"' && !bracket:
-			quoted = !quoted
-		case quoted:
-		case b == c && !bracket:
-			return i
-		case b == '<':
-			bracket = true
-		case b == '>':
-			bracket = false
+		c := s[i]
+		if c == '%' && i+2 < len(s) { // RFC 3261 §19.1.2: any character may be escaped
+			high, okHigh := unhex(s[i+1])
+			low, okLow := unhex(s[i+2])
+			if !okHigh || !okLow {
+				return d, false
+			}
+			c = high<<4 | low
+			i += 2
+		}
+		switch {
+		case c >= '0' && c <= '9' && d.n < len(d.b):
+			d.b[d.n] = c
+			d.n++
+		case c == '+' && d.n == 0 && !d.global:
+			d.global = true
+		case c == '-' || c == '.' || c == '(' || c == ')' || c == ' ' || c == '\t' || c == '\r' || c == '\n':
+		default:
+			return d, false
 		}
 	}
-	return len(s)
+	return d, d.n > 0
+}
+
+func unhex(c byte) (byte, bool) {
+	switch {
+	case c >= '0' && c <= '9':
+		return c - '0', true
+	case c >= 'a' && c <= 'f':
+		return c - 'a' + 10, true
+	case c >= 'A' && c <= 'F':
+		return c - 'A' + 10, true
+	}
+	return 0, false
 }

@@ -1,6 +1,7 @@
 package ims
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,17 +13,19 @@ import (
 // number is an identity's number. One that is not global (RFC 3966 §5.1.4) is read by the rules of the country that its
 // phone-context names, else of Region; without either it is none, for a wrong guess would show somebody else's text.
 func (r Reader) number(id identity) (callsign.MSISDN, bool) {
-	user := id.user()
-	if strings.HasPrefix(user, "+") {
-		m, err := callsign.ParseMSISDN(user)
-		return m, err == nil
+	d, ok := readDigits(id.subscriber())
+	if !ok {
+		return 0, false
 	}
-	if len(user) < 5 || strings.Trim(user, "0123456789") != "" {
-		return 0, false // a name, or a short code
+	if d.global {
+		return d.msisdn()
+	}
+	if d.n < 5 {
+		return 0, false // a short code
 	}
 	region := r.Region
-	if context, ok := strings.CutPrefix(id.context(), "+"); ok {
-		code, err := strconv.Atoi(context)
+	if context, found := id.userParam("phone-context"); found && strings.HasPrefix(string(context), "+") {
+		code, err := strconv.Atoi(string(context[1:]))
 		if err != nil {
 			return 0, false
 		}
@@ -31,19 +34,82 @@ func (r Reader) number(id identity) (callsign.MSISDN, bool) {
 	if region == "" {
 		return 0, false
 	}
-	n, err := phonenumbers.Parse(user, region)
+	if m, ok := chineseMobile(d, region); ok {
+		return m, true
+	}
+	return national(d.text(), region)
+}
+
+// chineseMobile reads without the library, which takes some 40 µs, what nearly every local number in China is: eleven digits, as
+// they are or behind 0, 86 or 0086. What it doesn't know the library still does.
+func chineseMobile(d digits, region string) (callsign.MSISDN, bool) {
+	n := d.n - 11
+	if region != "CN" || n < 0 || d.b[n] != '1' {
+		return 0, false
+	}
+	switch string(d.b[:n]) {
+	case "", "0", "86", "0086":
+	default:
+		return 0, false
+	}
+	third := d.b[n+2]
+	switch d.b[n+1] {
+	case '3', '8':
+	case '5', '9':
+		if third == '4' {
+			return 0, false
+		}
+	default:
+		return 0, false
+	}
+	full := digits{n: 13, b: [24]byte{'8', '6'}}
+	copy(full.b[2:], d.b[n:d.n])
+	return full.msisdn()
+}
+
+// msisdn is a global number.
+func (d *digits) msisdn() (m callsign.MSISDN, ok bool) {
+	if d.n == 0 || d.n > 15 || d.b[0] == '0' {
+		return 0, false
+	}
+	for _, c := range d.b[:d.n] {
+		m = m*10 + callsign.MSISDN(c-'0')
+	}
+	return m, true
+}
+
+// national reads a number as it is dialled in a country.
+func national(dialled, region string) (callsign.MSISDN, bool) {
+	n, err := phonenumbers.Parse(dialled, region)
 	if err != nil || !phonenumbers.IsValidNumber(n) {
+		if rest, found := withoutCarrier(dialled, region); found {
+			return national(rest, region)
+		}
 		return 0, false
 	}
 	m, err := callsign.ParseMSISDN(phonenumbers.Format(n, phonenumbers.E164))
 	return m, err == nil
 }
 
+// carriers are prefixes that choose who carries a call: IP telephony and cheap long distance. Behind them the number stands
+// in any of its forms. No number of the country begins with one.
+var carriers = map[string][]string{
+	"CN": {"10193", "11808", "12593", "17900", "17901", "17908", "17909", "17910", "17911", "17930", "17931", "17950", "17951", "17960", "17961", "17968", "17969"},
+}
+
+func withoutCarrier(dialled, region string) (rest string, found bool) {
+	if len(dialled) <= 5 || !slices.Contains(carriers[region], dialled[:5]) {
+		return "", false
+	}
+	return dialled[5:], true
+}
+
+// IsFixedLine reports whether a number certainly is a fixed line's, which shows no texts. Where a country's numbers don't tell
+// fixed from mobile, as in North America, none is.
+func IsFixedLine(m callsign.MSISDN) bool {
+	n, err := phonenumbers.Parse(m.E164(), "")
+	return err == nil && phonenumbers.GetNumberType(n) == phonenumbers.FIXED_LINE
+}
+
 // IsRegion reports whether numbers of a country can be read.
 func IsRegion(region string) bool { return phonenumbers.GetCountryCodeForRegion(region) != 0 }
-
-// context is the phone-context of a tel URI, or of a SIP URI's user part.
-func (id identity) context() string {
-	user, _, _ := strings.Cut(id.uri, "@")
-	return param(user, "phone-context")
-}
