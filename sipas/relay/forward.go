@@ -242,6 +242,9 @@ func (s *forwarder) refuse(msg []byte, m *message, v via, from netip.AddrPort, k
 	if s.send(a.to, a.orElse, nil) {
 		s.metrics.answered.WithLabelValues(strconv.Itoa(status)).Inc()
 	}
+	if status == 200 && equalFold(m.method.of(msg), "register") {
+		s.tell(Event{Branch: key, At: time.Now(), Peer: from, Register: msg})
+	}
 }
 
 func (s *forwarder) ownAnswer(out, msg []byte, m *message, v via, from netip.AddrPort, key callsign.BranchKey, status int) ownAnswer {
@@ -270,20 +273,18 @@ func (s *forwarder) send(to, orElse netip.AddrPort, unsent func() ownAnswer) boo
 	return true
 }
 
-// tell puts an event into its shard's queue, or counts that it was full. An INVITE is copied only if there is room.
+// tell puts an event into its shard's queue, or counts that it was full. A message is copied only if there is room.
 func (s *forwarder) tell(e Event) {
 	q := s.shards[int(e.Branch[0])%len(s.shards)]
 	room := cap(q)
-	if e.Invite != nil {
+	if e.Invite != nil || e.Register != nil {
 		room -= cap(q) / 8 // kept for the ends of calls that are known: a text after its call is worse than none
 	}
 	if len(q) >= room {
 		s.metrics.eventsDropped.Inc()
 		return
 	}
-	if e.Invite != nil {
-		e.Invite = bytes.Clone(e.Invite)
-	}
+	e.Invite, e.Register = bytes.Clone(e.Invite), bytes.Clone(e.Register)
 	select {
 	case q <- e:
 	default: // another socket took the last place

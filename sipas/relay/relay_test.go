@@ -479,6 +479,25 @@ func TestEventsTellWhatWasForwarded(t *testing.T) {
 	}
 }
 
+func TestAThirdPartyREGISTERIsToldOnceItIsAnswered(t *testing.T) {
+	b := newBench(t, nil)
+	sent := b.fill("REGISTER sip:$AS SIP/2.0\nVia: SIP/2.0/UDP $UP;branch=z9hG4bKr\nFrom: <sip:scscf>;tag=1\nTo: <sip:+8613900000002@ims.test>\nCall-ID: r\nCSeq: 1 REGISTER\nExpires: 600\n\n")
+	elsewhere := strings.Replace(sent, "REGISTER sip:"+b.fill("$AS"), "REGISTER sip:192.0.2.1", 1)
+	b.send(b.up, elsewhere) // for somebody else: 403
+	if got := b.receive(b.up); !strings.HasPrefix(got, "SIP/2.0 403") {
+		t.Errorf("got %q", got)
+	}
+	b.send(b.up, strings.ReplaceAll(sent, "REGISTER", "OPTIONS"))
+	b.receive(b.up)
+	b.send(b.up, sent)
+	if got := b.receive(b.up); !strings.HasPrefix(got, "SIP/2.0 200") {
+		t.Errorf("got %q", got)
+	}
+	if e := b.event(); string(e.Register) != sent || e.Peer.Port() != uint16(port(b.up)) || e.Invite != nil {
+		t.Errorf("got event %+v, want the REGISTER alone", e)
+	}
+}
+
 func TestAFullQueueOrAPanicNeverHoldsAPacket(t *testing.T) {
 	t.Run("queue full", func(t *testing.T) {
 		b := newBench(t, func(o *Options) { o.Queue = 1 })
