@@ -21,6 +21,10 @@ type Config struct {
 	CallerRanges     []string       `yaml:"caller_ranges" doc:"callers who may be sent texts: prefixes like +8613, ranges like +8613800000000-+8613899999999, or any; empty: nobody is sent anything"`
 	CallerIdentity   ims.CallerFrom `yaml:"caller_identity" doc:"asserted: the caller's number is P-Asserted-Identity's only; from: From's where there is none, only behind a trunk that checks it"`
 	Region           string         `yaml:"region" doc:"country whose national rules read numbers without +, as two letters like CN; empty: such numbers are no numbers, the call is shown nothing"`
+	MSRNRanges       []string       `yaml:"msrn_ranges" doc:"temporary numbers of visited networks (MSRN), in the forms of caller_ranges: nobody dialled such a Request-URI, the callee is then in To"`
+	AccessByPeer     []PeerAccess   `yaml:"access_by_peer" doc:"over which access callers come whose calls these peers send, where neither the call nor a registration tells; the first that fits"`
+	AccessByRange    []RangeAccess  `yaml:"access_by_range" doc:"over which access callers come who have these numbers, where nothing better tells; the first that fits"`
+	AccessDefault    string         `yaml:"access_default" doc:"over which access callers come where nothing tells, like 3GPP-E-UTRAN-FDD; empty: it is unknown"`
 	PerCallerPerHour int            `yaml:"per_caller_per_hour" doc:"texts that one caller gets in an hour at the most; 0: no limit"`
 	PerSecond        int            `yaml:"per_second" doc:"texts that this node sends in a second at the most; 0: no limit"`
 }
@@ -49,13 +53,15 @@ func (c *Config) Validate() error {
 	}
 	_, rangesErr := NewOperator(*c)
 	_, repeatErr := c.RepeatPeriod()
+	_, roamingErr := parseNumbers("show.msrn_ranges", c.MSRNRanges)
+	_, ladderErr := newLadder(*c)
 	err := errors.Join(
 		oneOf("at", c.At, "ringing", "invite", "answer"),
 		oneOf("until", c.Until, "answer", "window"),
 		oneOf("caller_identity", string(c.CallerIdentity), string(ims.Asserted), string(ims.From)),
 		within("window", c.Window, time.Second, 5*time.Minute),
 		within("no_180_after", c.No180After, time.Second, time.Minute),
-		rangesErr, repeatErr,
+		rangesErr, repeatErr, roamingErr, ladderErr,
 	)
 	switch {
 	case err != nil:
@@ -86,41 +92,10 @@ func (c *Config) RepeatPeriod() (time.Duration, error) {
 }
 
 // Operator is the operator's own policy, compiled.
-type Operator struct{ ranges []callerRange }
-
-type callerRange struct {
-	prefix    string // in E.164 form; "" if it is low to high
-	low, high callsign.MSISDN
-}
+type Operator struct{ callers numbers }
 
 // NewOperator compiles what Decide asks of a Config.
 func NewOperator(c Config) (op Operator, err error) {
-	for i, s := range c.CallerRanges {
-		r, ok := parseRange(strings.TrimSpace(s))
-		if !ok {
-			return op, fmt.Errorf("show.caller_ranges[%d] is %q: use a prefix like +8613, a range like +8613800000000-+8613899999999, or any", i, s)
-		}
-		op.ranges = append(op.ranges, r)
-	}
-	return op, nil
-}
-
-func parseRange(s string) (r callerRange, ok bool) {
-	if s == "any" || s == "*" || s == "+" {
-		return callerRange{prefix: "+"}, true
-	}
-	if from, to, found := strings.Cut(s, "-"); found {
-		low, errLow := callsign.ParseMSISDN(from)
-		high, errHigh := callsign.ParseMSISDN(to)
-		return callerRange{low: low, high: high}, errLow == nil && errHigh == nil && low <= high
-	}
-	m, err := callsign.ParseMSISDN(strings.TrimSuffix(s, "*"))
-	return callerRange{prefix: m.E164()}, err == nil
-}
-
-func (r callerRange) contains(m callsign.MSISDN) bool {
-	if r.prefix != "" {
-		return strings.HasPrefix(m.E164(), r.prefix)
-	}
-	return r.low <= m && m <= r.high
+	op.callers, err = parseNumbers("show.caller_ranges", c.CallerRanges)
+	return op, err
 }

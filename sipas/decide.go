@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/callsign-as/callsign"
+	"github.com/callsign-as/callsign/sipas/ims"
 )
 
 // Why a call is shown nothing. They stand in timelines and label metrics; ims has those of exempt calls, Claims those of
@@ -14,6 +15,7 @@ const (
 	NoCaller         = "no_caller"           // the caller's number is unknown
 	OwnNumber        = "own_number"          // the subscriber calls themselves
 	CallerOutOfRange = "caller_out_of_range" // show.caller_ranges doesn't have the caller
+	FixedLine        = "fixed_line"          // the caller's is a fixed line, which shows no texts
 	NoText           = "no_text"             // the subscriber has nothing to show now
 	Unreadable       = "unreadable"          // the INVITE can't be read
 	Overloaded       = "overloaded"          // too much waits: only callees that memory knows are served
@@ -48,19 +50,11 @@ func Decide(c callsign.Call, p callsign.Profile, op Operator, now time.Time) (d 
 	consider("the call may be acted on", c.Exempt, c.Exempt != "")
 	consider("the caller's number is known", NoCaller, c.Caller == 0)
 	consider("somebody else calls", OwnNumber, c.Caller == c.Callee)
-	consider("show.caller_ranges has the caller", CallerOutOfRange, !op.mayBeSent(c.Caller))
+	consider("the caller's is no fixed line", FixedLine, ims.IsFixedLine(c.Caller))
+	consider("show.caller_ranges has the caller", CallerOutOfRange, !op.callers.contain(c.Caller))
 	consider("the subscriber has a text to show", NoText, text == "")
 	if d.Refusal == "" {
 		d.Show, d.Text = true, text
 	}
 	return d
-}
-
-func (op Operator) mayBeSent(m callsign.MSISDN) bool {
-	for _, r := range op.ranges {
-		if r.contains(m) {
-			return true
-		}
-	}
-	return false
 }

@@ -51,11 +51,13 @@ type Options struct {
 // Workers read what the relay tells.
 type Workers struct {
 	Options
-	operator Operator
-	reader   ims.Reader
-	metrics  *metrics
-	load     *load
-	log      *slog.Logger
+	operator      Operator
+	reader        ims.Reader
+	ladder        ladder
+	registrations *registrations
+	metrics       *metrics
+	load          *load
+	log           *slog.Logger
 }
 
 // New makes them.
@@ -67,7 +69,19 @@ func New(o Options) (*Workers, error) {
 	if err != nil {
 		return nil, err
 	}
-	ws := &Workers{Options: o, operator: operator, reader: ims.Reader{Region: o.Config.Region, CallerFrom: o.Config.CallerIdentity}, metrics: newMetrics(o.Metrics), log: o.Log}
+	roaming, err := parseNumbers("show.msrn_ranges", o.Config.MSRNRanges)
+	if err != nil {
+		return nil, err
+	}
+	ladder, err := newLadder(o.Config)
+	if err != nil {
+		return nil, err
+	}
+	ws := &Workers{
+		Options: o, operator: operator, ladder: ladder, log: o.Log,
+		reader:        ims.Reader{Region: o.Config.Region, CallerFrom: o.Config.CallerIdentity, Roaming: roaming.contain},
+		registrations: newRegistrations(maxRegistrations, o.Metrics), metrics: newMetrics(o.Metrics),
+	}
 	if ws.log == nil {
 		ws.log = slog.New(slog.DiscardHandler)
 	}

@@ -47,6 +47,7 @@ type rooms struct {
 	deliveries []callsign.Delivery
 	settled    []callsign.OutcomeState
 	lines      []string
+	events     []callsign.Event
 }
 
 func (r *rooms) Peek(m callsign.MSISDN) (callsign.Profile, bool, bool) {
@@ -93,7 +94,7 @@ func (r *rooms) Record(e callsign.Event) {
 	if e.Reason != "" {
 		line += ": " + e.Reason
 	}
-	r.lines = append(r.lines, line)
+	r.lines, r.events = append(r.lines, line), append(r.events, e)
 }
 
 // step is an event, a pause, or both.
@@ -108,6 +109,9 @@ var (
 	invited   = step{event: relay.Event{Invite: []byte(invite)}}
 	cancelled = step{event: relay.Event{Cancel: true}}
 )
+
+// roaming is the same call, as it goes on to a visited network.
+var roaming = step{event: relay.Event{Invite: []byte(strings.Replace(invite, "sip:+8613900000002@ims.test", "tel:+8613444000001", 1))}}
 
 func pause(d time.Duration) step { return step{after: d} }
 
@@ -187,6 +191,7 @@ func TestWhenATextIsSent(t *testing.T) {
 		{"at INVITE", func(c *Config) { c.At = "invite" }, []step{invited}, []string{text}},
 		{"at answer", func(c *Config) { c.At, c.Until = "answer", "window" }, []step{invited, status(180), pause(time.Second), status(200)}, []string{text}},
 		{"at answer, not at ringing", func(c *Config) { c.At, c.Until = "answer", "window" }, []step{invited, status(180), pause(time.Minute)}, nil},
+		{"a visited network's number, and To was dialled", func(c *Config) { c.MSRNRanges = []string{"+8613444"} }, []step{roaming, status(180)}, []string{text}},
 		{"a set-up that was forgotten", nil, []step{invited, pause(liveFor + time.Second), status(180)}, nil},
 		{"a set-up that rings late", nil, []step{invited, pause(liveFor - 10*time.Second), status(180)}, []string{text}},
 	} {
@@ -220,6 +225,8 @@ func TestWhyNothingIsSent(t *testing.T) {
 		{"no range is configured", nil, func(c *Config) { c.CallerRanges = nil }, invited, CallerOutOfRange},
 		{"the caller is unknown", nil, nil, edit("P-Asserted-Identity", "X"), NoCaller},
 		{"subscribers call themselves", nil, nil, edit("<tel:+8613800000001>", "<tel:+8613900000002>"), OwnNumber},
+		{"the caller's is a fixed line", nil, func(c *Config) { c.CallerRanges = []string{"any"} }, edit("<tel:+8613800000001>", "<tel:+861062345678>"), FixedLine},
+		{"a visited network's number, and To names nobody", nil, func(c *Config) { c.MSRNRanges = []string{"+86139"} }, edit("To: <tel:+8613900000002>", "To: <sip:bob@ims.test>"), NoCallee},
 		{"an emergency", nil, nil, with("Priority: emergency"), "emergency"},
 		{"a diverted call", nil, nil, with("Diversion: <tel:+8613700000003>"), "diverted"},
 		{"an INVITE that can't be read", nil, nil, edit("Call-ID", "X"), Unreadable},
@@ -538,6 +545,12 @@ func TestConfigErrorsSayWhatToDo(t *testing.T) {
 		"repeat":           {func(c *Config) { c.Repeat = "twice" }, "use always, once, or a period"},
 		"short repeat":     {func(c *Config) { c.Repeat = "1s" }, "use always, once, or a period"},
 		"ranges":           {func(c *Config) { c.CallerRanges = []string{"+86", "0138"} }, "show.caller_ranges[1]"},
+		"MSRNs":            {func(c *Config) { c.MSRNRanges = []string{"+86", "x"} }, "show.msrn_ranges[1]"},
+		"a peer's network": {func(c *Config) { c.AccessByPeer = []PeerAccess{{Access: "3GPP-GERAN"}} }, "show.access_by_peer[0].network"},
+		"a peer's access":  {func(c *Config) { c.AccessByPeer = []PeerAccess{{Network: netip.MustParsePrefix("127.0.0.0/8")}} }, "show.access_by_peer[0].access"},
+		"a range's number": {func(c *Config) { c.AccessByRange = []RangeAccess{{Range: "x", Access: "3GPP-GERAN"}} }, "show.access_by_range[0].range"},
+		"a range's access": {func(c *Config) { c.AccessByRange = []RangeAccess{{Range: "+86", Access: "2G; x"}} }, "show.access_by_range[0].access"},
+		"access_default":   {func(c *Config) { c.AccessDefault = "a b" }, "show.access_default"},
 		"turned range":     {func(c *Config) { c.CallerRanges = []string{"+869-+861"} }, "show.caller_ranges[0]"},
 		"region":           {func(c *Config) { c.Region = "China" }, "like CN"},
 		"identity":         {func(c *Config) { c.CallerIdentity = "any" }, "use asserted or from"},
@@ -567,6 +580,9 @@ func TestCallerRanges(t *testing.T) {
 		{"+86138*", true},
 		{"+86139", false},
 		{"+8613800000001", true},
+		{"+86138000000011", false},
+		{"+138", false},
+		{"+86137", false},
 		{"+861380000000", true},
 		{"+8613800000000-+8613800000009", true},
 		{"+8613800000002-+8613800000009", false},
@@ -576,7 +592,7 @@ func TestCallerRanges(t *testing.T) {
 		{"+8", true},
 	} {
 		op, err := NewOperator(Config{CallerRanges: []string{"+1", c.ranges}})
-		if got := op.mayBeSent(alice); err != nil || got != c.want {
+		if got := op.callers.contain(alice); err != nil || got != c.want {
 			t.Errorf("%s: got %v, %v; want %v", c.ranges, got, err, c.want)
 		}
 	}

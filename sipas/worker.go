@@ -119,6 +119,10 @@ func (w *worker) besideWith(tokens chan struct{}, work func()) bool {
 }
 
 func (w *worker) event(ctx context.Context, e relay.Event) {
+	if e.Register != nil {
+		w.registered(e.Register, e.At)
+		return
+	}
 	s, evicted := w.table.touch(e.Branch, e.At)
 	if evicted {
 		w.metrics.evicted.Inc()
@@ -190,6 +194,7 @@ func (w *worker) decide(ctx context.Context, s *setup, e relay.Event, p callsign
 		return
 	}
 	call.ID, call.At = callsign.NewCallID(e.At, e.Branch), e.At
+	call = w.Access(call, e.Peer.Addr(), e.At)
 	d := Decide(call, p, w.operator, e.At)
 	s.served = &served{delivery: callsign.Delivery{Call: call, Profile: p, Text: d.Text}}
 	w.record(s, callsign.Event{At: e.At, Kind: callsign.EventInvite})

@@ -201,6 +201,7 @@ func TestCommandsSpeakToARunningNode(t *testing.T) {
 		{"as JSON", []string{"subscriber", "get", "+8613900000002", "--json"}, exitOK, `"name": "Li Na"`},
 		{"in the list", []string{"subscriber", "list"}, exitOK, "+8613900000002"},
 		{"a call would show it", []string{"call", "+8613800000001", "+8613900000002", "--dry"}, exitOK, "Back at six"},
+		{"and over which access its caller comes", []string{"call", "+8613800000001", "+8613900000002", "--dry"}, exitOK, "the caller's access: unknown"},
 		{"a call without a link says why not", []string{"call", "+8613800000001", "+8613900000002", "--ring", "100ms", "--sip", d.relay.Addrs()[0].String()}, exitOK, "was shown nothing"},
 		{"the account is unlinked", []string{"account", "remove", "+8613900000002", "xmpp", "li@na.test/home"}, exitOK, "removed"},
 		{"twice is an error", []string{"account", "remove", "+8613900000002", "xmpp", "li@na.test/home"}, exitFailed, "404"},

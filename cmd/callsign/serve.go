@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -276,7 +277,7 @@ func (d *daemon) whatIf(ctx context.Context, in api.WhatIfRequest) (out api.What
 	if err != nil {
 		return out, err
 	}
-	call := callsign.Call{Caller: in.Caller, Callee: in.Callee, At: in.At, Access: in.Access}
+	call := d.workers.Access(callsign.Call{Caller: in.Caller, Callee: in.Callee, At: in.At, Access: in.Access}, netip.Addr{}, in.At)
 	decision := sipas.Decide(call, profile, d.operator, in.At)
 	for _, r := range decision.Rules {
 		verdict := "yes"
@@ -285,6 +286,7 @@ func (d *daemon) whatIf(ctx context.Context, in api.WhatIfRequest) (out api.What
 		}
 		out.Reasons = append(out.Reasons, r.Rule+": "+verdict)
 	}
+	out.Reasons = append(out.Reasons, d.access(call))
 	if !decision.Show {
 		return out, nil
 	}
@@ -294,6 +296,20 @@ func (d *daemon) whatIf(ctx context.Context, in api.WhatIfRequest) (out api.What
 	}
 	out.Show, out.Text, out.Channel, out.Coding = true, rendered.Text, rendered.Channel, rendered.Encoding
 	return out, nil
+}
+
+// access says over which access a caller comes, who told it, and what the phone takes besides calls.
+func (d *daemon) access(c callsign.Call) string {
+	said := "the caller's access: unknown"
+	if c.Access != "" {
+		said = fmt.Sprintf("the caller's access: %s (told by: %s)", c.Access, c.AccessFrom)
+	}
+	sms, ussi, known := d.workers.Takes(c.Caller, c.At)
+	if !known {
+		return said
+	}
+	has := map[bool]string{true: "yes", false: "no"}
+	return said + "; registered: SMS over IP " + has[sms] + ", USSD over IP " + has[ussi]
 }
 
 // openEngine opens the store for a command.

@@ -20,6 +20,9 @@ func access(m sipMessage) (kind string) {
 	return kind
 }
 
+// IsAccessType reports whether s could be one in P-Access-Network-Info.
+func IsAccessType(s string) bool { return isToken([]byte(s)) }
+
 // isToken reports whether b could be an access type: a token (RFC 3261 §25.1) of sane length.
 func isToken(b []byte) bool {
 	for _, c := range b {

@@ -107,3 +107,14 @@ func BenchmarkRead(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkIsFixedLine(b *testing.B) {
+	for _, m := range []callsign.MSISDN{bob, 861062345678, 442071838750} {
+		b.Run(m.E164(), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				IsFixedLine(m)
+			}
+		})
+	}
+}

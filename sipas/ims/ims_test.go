@@ -283,6 +283,8 @@ func TestFixedLinesAreKnownWhereNumbersTell(t *testing.T) {
 		8675588888888: true, // Shenzhen
 		442071838750:  true, // London
 		447911123456:  false,
+		390612345678:  true, // Rome
+		393312345678:  false,
 		12125550123:   false, // North America's numbers don't tell
 		15550100:      false, // no number at all
 		0:             false,

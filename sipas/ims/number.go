@@ -107,8 +107,21 @@ func withoutCarrier(dialled, region string) (rest string, found bool) {
 // IsFixedLine reports whether a number certainly is a fixed line's, which shows no texts. Where a country's numbers don't tell
 // fixed from mobile, as in North America, none is.
 func IsFixedLine(m callsign.MSISDN) bool {
-	n, err := phonenumbers.Parse(m.E164(), "")
-	return err == nil && phonenumbers.GetNumberType(n) == phonenumbers.FIXED_LINE
+	e164 := m.E164()[1:]
+	for n := 1; n <= 3 && n < len(e164); n++ {
+		code, _ := strconv.Atoi(e164[:n])
+		if phonenumbers.GetRegionCodeForCountryCode(code) == phonenumbers.UNKNOWN_REGION {
+			continue
+		}
+		national, _ := strconv.ParseUint(e164[n:], 10, 64)
+		number := phonenumbers.PhoneNumber{CountryCode: new(int32(code)), NationalNumber: &national}
+		if e164[n] == '0' { // of Italy's fixed lines it is a part
+			number.ItalianLeadingZero = new(true)
+			number.NumberOfLeadingZeros = new(int32(1))
+		}
+		return phonenumbers.GetNumberType(&number) == phonenumbers.FIXED_LINE
+	}
+	return false
 }
 
 // IsRegion reports whether numbers of a country can be read.
