@@ -19,14 +19,16 @@ type Calls interface {
 
 // call is a callsign.Call in JSON.
 type call struct {
-	ID        callsign.CallID `json:"id"`
-	Caller    number          `json:"caller"`
-	Callee    number          `json:"callee"`
-	At        time.Time       `json:"at"`
-	Access    string          `json:"access,omitempty" doc:"the caller's access network, if known"`
-	Exempt    string          `json:"exempt,omitempty" doc:"why nothing may be done for this call"`
-	SIPCallID string          `json:"sip_call_id,omitempty"`
-	Events    []event         `json:"events,omitzero" nullable:"false" doc:"the timeline; not in a list"`
+	ID         callsign.CallID `json:"id"`
+	Caller     number          `json:"caller,omitzero" doc:"absent if it is unknown, or private"`
+	Private    bool            `json:"private,omitempty" doc:"the caller wants to stay unknown: their number is not kept"`
+	Callee     number          `json:"callee"`
+	At         time.Time       `json:"at"`
+	Access     string          `json:"access,omitempty" doc:"the caller's access network, if known"`
+	AccessFrom string          `json:"access_from,omitempty" enum:"network,registration,peer,range,default" doc:"who told it: the call itself, the caller's registration, or the configuration by peer, number or default"`
+	Exempt     string          `json:"exempt,omitempty" doc:"why nothing may be done for this call"`
+	SIPCallID  string          `json:"sip_call_id,omitempty"`
+	Events     []event         `json:"events,omitzero" nullable:"false" doc:"the timeline; not in a list"`
 }
 
 // event is a line of a timeline.
@@ -41,7 +43,10 @@ type event struct {
 }
 
 func callJSON(c callsign.Call) call {
-	return call{c.ID, number{c.Caller}, number{c.Callee}, c.At, c.Access, c.Exempt, c.SIPCallID, nil}
+	if c.Private {
+		c.Caller = 0 // whatever a store kept
+	}
+	return call{c.ID, number{c.Caller}, c.Private, number{c.Callee}, c.At, c.Access, string(c.AccessFrom), c.Exempt, c.SIPCallID, nil}
 }
 
 func (s *Server) registerCalls(api huma.API) {

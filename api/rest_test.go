@@ -30,10 +30,12 @@ func TestREST(t *testing.T) {
 			return WhatIfResult{true, r.Caller.E164() + " sees it", "flash", "ucs2", []string{"at " + r.At.Format(time.RFC3339)}}, nil
 		}
 	})
-	id := callsign.NewCallID(time.UnixMilli(1), callsign.BranchKey{7})
+	id, hidden := callsign.NewCallID(time.UnixMilli(1), callsign.BranchKey{7}), callsign.NewCallID(time.UnixMilli(1), callsign.BranchKey{8})
 	s.memory.timelines = []callsign.Timeline{{
-		Call:   callsign.Call{ID: id, Caller: 8613900000001, Callee: 8613800000000, At: time.Unix(1, 0).UTC(), SIPCallID: "a@b"},
+		Call:   callsign.Call{ID: id, Caller: 8613900000001, Callee: 8613800000000, At: time.Unix(1, 0).UTC(), SIPCallID: "a@b", Access: "3GPP-GERAN", AccessFrom: callsign.AccessPeer},
 		Events: []callsign.Event{{Kind: callsign.EventInvite}, {Kind: callsign.EventSkipped, Reason: "no text"}},
+	}, {
+		Call: callsign.Call{ID: hidden, Caller: 8613900000001, Callee: 8613800000000, At: time.Unix(1, 0).UTC(), Private: true},
 	}}
 	s.memory.subscribers[8613800000007] = callsign.Subscriber{
 		MSISDN: 8613800000007, Tenant: callsign.DefaultTenant, Rev: 3, Accounts: []callsign.Signature{{
@@ -80,6 +82,8 @@ func TestREST(t *testing.T) {
 		{"a body has a length", "PUT", "/v1/subscribers/8613800000000/signature", `{"text":"` + strings.Repeat("x", 1<<20) + `"}`, 413, `"code":"request_entity_too_large"`},
 		{"calls are listed without their timelines", "GET", "/v1/calls?callee=+8613800000000&caller=%2B8613900000001&since=2026-01-02T03:04:05Z&limit=1", "", 200, `"sip_call_id":"a@b"}],"next":"` + id.String() + `"`},
 		{"a call has its timeline", "GET", "/v1/calls/" + id.String(), "", 200, `"kind":"skipped","reason":"no text"`},
+		{"a call says who told its access", "GET", "/v1/calls/" + id.String(), "", 200, `"caller":"+8613900000001","callee":"+8613800000000","at":"1970-01-01T00:00:01Z","access":"3GPP-GERAN","access_from":"peer"`},
+		{"a private call has no caller", "GET", "/v1/calls/" + hidden.String(), "", 200, `{"id":"` + hidden.String() + `","private":true,"callee":`},
 		{"a call that is not there is not found", "GET", "/v1/calls/" + strings.Repeat("0", 32), "", 404, `"code":"not_found"`},
 		{"a call's key must be one", "GET", "/v1/calls/7", "", 422, `path.id`},
 		{"a what-if is answered", "POST", "/v1/whatif", `{"caller":"+8613900000001","callee":"8613800000000","at":"2026-01-02T03:04:05Z"}`, 200, `"text":"+8613900000001 sees it","channel":"flash","coding":"ucs2","reasons":["at 2026-01-02T03:04:05Z"]`},

@@ -113,6 +113,8 @@ var (
 // roaming is the same call, as it goes on to a visited network.
 var roaming = step{event: relay.Event{Invite: []byte(strings.Replace(invite, "sip:+8613900000002@ims.test", "tel:+8613444000001", 1))}}
 
+var private = step{event: relay.Event{Invite: []byte(strings.Replace(invite, "Content-Length", "Privacy: id\r\nContent-Length", 1))}}
+
 func pause(d time.Duration) step { return step{after: d} }
 
 // play runs steps of one branch through a worker in a bubble of time and returns what the rooms saw.
@@ -192,6 +194,7 @@ func TestWhenATextIsSent(t *testing.T) {
 		{"at answer", func(c *Config) { c.At, c.Until = "answer", "window" }, []step{invited, status(180), pause(time.Second), status(200)}, []string{text}},
 		{"at answer, not at ringing", func(c *Config) { c.At, c.Until = "answer", "window" }, []step{invited, status(180), pause(time.Minute)}, nil},
 		{"a visited network's number, and To was dialled", func(c *Config) { c.MSRNRanges = []string{"+8613444"} }, []step{roaming, status(180)}, []string{text}},
+		{"to a caller who wants to stay unknown", nil, []step{private, status(180)}, []string{text}},
 		{"a set-up that was forgotten", nil, []step{invited, pause(liveFor + time.Second), status(180)}, nil},
 		{"a set-up that rings late", nil, []step{invited, pause(liveFor - 10*time.Second), status(180)}, []string{text}},
 	} {
@@ -200,6 +203,19 @@ func TestWhenATextIsSent(t *testing.T) {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
 		})
+	}
+}
+
+func TestEveryLineOfAPrivateCallSaysSo(t *testing.T) {
+	r := subscriber()
+	play(t, r, config(nil), private, status(180), status(200))
+	if len(r.events) < 4 {
+		t.Fatalf("only %q", r.lines)
+	}
+	for _, e := range r.events {
+		if kept := e.Kept(); !e.Call.Private || kept.Call.Caller != 0 || kept.Call.Callee != bob {
+			t.Errorf("%s: %+v would be kept", e.Kind, kept.Call)
+		}
 	}
 }
 

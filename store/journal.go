@@ -56,10 +56,10 @@ func NewJournal(o JournalOptions) *Journal {
 	return j
 }
 
-// Record queues e and keeps its Wire; it never blocks. Full: e is dropped and counted.
+// Record queues e, as it may be kept, and keeps its Wire; it never blocks. Full: e is dropped and counted.
 func (j *Journal) Record(e callsign.Event) {
 	select {
-	case j.queue <- e:
+	case j.queue <- e.Kept():
 	default:
 		j.dropped.Inc()
 	}

@@ -73,6 +73,20 @@ func record(j *Journal, from, to int) {
 	}
 }
 
+func TestOfAPrivateCallTheCallerIsNotKept(t *testing.T) {
+	for private, want := range map[bool]callsign.MSISDN{true: 0, false: 8613800000001} {
+		j := NewJournal(JournalOptions{Keep: &eventKeeper{}})
+		j.Record(callsign.Event{
+			Call: callsign.Call{Caller: 8613800000001, Callee: 8613900000002, Private: private}, Kind: callsign.EventSubmitted,
+			Text: "hello", Wire: []byte("to 8613800000001"),
+		})
+		got := <-j.queue
+		if got.Call.Caller != want || (got.Wire == nil) != private || got.Text != "hello" || got.Call.Callee != 8613900000002 {
+			t.Errorf("private %v: %+v goes to the store", private, got)
+		}
+	}
+}
+
 func TestJournal(t *testing.T) {
 	for sentence, test := range map[string]func(t *testing.T, j *Journal, k *eventKeeper, stop func()){
 		"events that come together are written together, within 100 ms": func(t *testing.T, j *Journal, k *eventKeeper, _ func()) {

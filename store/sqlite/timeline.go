@@ -14,8 +14,8 @@ import (
 func (e *Engine) AppendEvents(ctx context.Context, events []callsign.Event) error {
 	return e.write(ctx, "append events", func(w *writing) error {
 		call, err := w.PrepareContext(ctx, `
-			INSERT INTO calls (id, tenant, caller, callee, sip_call_id, once, access, exempt, at)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+			INSERT INTO calls (id, tenant, caller, callee, sip_call_id, once, access, access_from, exempt, private, at)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT DO UPDATE SET tenant = excluded.tenant WHERE calls.tenant = ''`)
 		if err != nil {
 			return err
@@ -31,7 +31,7 @@ func (e *Engine) AppendEvents(ctx context.Context, events []callsign.Event) erro
 		for i, ev := range events {
 			c := ev.Call
 			if _, err := call.ExecContext(ctx, c.ID[:], ev.Tenant, c.Caller, c.Callee, c.SIPCallID, c.Once, c.Access,
-				c.Exempt, store.Micros(c.At)); err != nil {
+				string(c.AccessFrom), c.Exempt, c.Private, store.Micros(c.At)); err != nil {
 				return fmt.Errorf("call of event %d of %d: %w", i+1, len(events), err)
 			}
 			if _, err := event.ExecContext(ctx, c.ID[:], ev.Tenant, store.Micros(ev.At), string(ev.Kind), ev.Reason, ev.Link,
@@ -43,14 +43,14 @@ func (e *Engine) AppendEvents(ctx context.Context, events []callsign.Event) erro
 	})
 }
 
-const callColumns = `id, caller, callee, sip_call_id, once, access, exempt, at`
+const callColumns = `id, caller, callee, sip_call_id, once, access, access_from, exempt, private, at`
 
 func scanCall(scan func(...any) error) (c callsign.Call, err error) {
 	var (
 		id []byte
 		at int64
 	)
-	err = scan(&id, &c.Caller, &c.Callee, &c.SIPCallID, &c.Once, &c.Access, &c.Exempt, &at)
+	err = scan(&id, &c.Caller, &c.Callee, &c.SIPCallID, &c.Once, &c.Access, &c.AccessFrom, &c.Exempt, &c.Private, &at)
 	copy(c.ID[:], id)
 	c.At = store.FromMicros(at)
 	return c, err

@@ -15,7 +15,7 @@ func event(n int, kind callsign.EventKind) callsign.Event {
 	return callsign.Event{
 		Call: callsign.Call{
 			ID: callsign.NewCallID(at, callsign.BranchKey{byte(n)}), Caller: ben, Callee: anna, SIPCallID: "a@b", Once: "icid",
-			Access: "3GPP-GERAN", Exempt: "", At: at,
+			Access: "3GPP-GERAN", AccessFrom: callsign.AccessRegistration, Exempt: "", At: at,
 		},
 		Tenant: ours.Tenant, At: at, Kind: kind,
 	}
@@ -100,6 +100,18 @@ func timeline(t *testing.T, e Engine) {
 		t.Error("a page after nonsense was given")
 	}
 
+	private := event(6, callsign.EventInvite)
+	private.Call.Private = true
+	private = private.Kept()
+	if err := e.AppendEvents(ctx, []callsign.Event{private}); err != nil {
+		t.Fatal(err)
+	}
+	if got := timelineOf(private); !got.Call.Private || got.Call.Caller != 0 {
+		t.Errorf("a private call is %+v", got.Call)
+	}
+	if calls, err := e.Calls(ctx, ours, callsign.CallFilter{Caller: ben, Page: callsign.Page{Limit: 1}}); err != nil || len(calls) != 1 || calls[0].Private {
+		t.Errorf("by its caller a private call is found: %+v, %v", calls, err)
+	}
 	if n, err := e.Forget(ctx, more[2].At); err != nil || n != 3 {
 		t.Errorf("forgot %d, %v, want 3", n, err)
 	}
