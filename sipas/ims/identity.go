@@ -1,6 +1,9 @@
 package ims
 
-import "bytes"
+import (
+	"bytes"
+	"strconv"
+)
 
 // identity is one value of an identity header: an address of a person, as URI, and the header's own parameters behind it.
 type identity struct{ uri, params []byte }
@@ -18,7 +21,8 @@ func identities(fields [][]byte) (ids []identity) {
 // allIdentities reads every URI that stands in header values, also where several share one pair of brackets.
 func allIdentities(fields [][]byte) (ids []identity) {
 	values(fields, func(v []byte) {
-		for _, uri := range bytes.Split(inBrackets(v), []byte(",")) {
+		inside, _ := nameAddr(v)
+		for _, uri := range bytes.Split(inside, []byte(",")) {
 			ids = append(ids, identity{uri: bytes.TrimSpace(uri)})
 		}
 	})
@@ -27,22 +31,19 @@ func allIdentities(fields [][]byte) (ids []identity) {
 
 // addrSpec is the URI of a name-addr or a bare one, whose parameters then are the header's.
 func addrSpec(value []byte) identity {
-	if open := indexOutside(value, '<'); open < len(value) {
-		inside, behind, _ := bytes.Cut(value[open+1:], []byte(">"))
-		inside, _, _ = bytes.Cut(inside, []byte(","))
-		return identity{bytes.TrimSpace(inside), behind}
-	}
-	semicolon := indexOutside(value, ';')
-	return identity{bytes.TrimSpace(value[:semicolon]), value[semicolon:]}
+	inside, behind := nameAddr(value)
+	first, _, _ := bytes.Cut(inside, []byte(","))
+	return identity{bytes.TrimSpace(first), behind}
 }
 
-// inBrackets is what stands between a name-addr's brackets, or the bare URI.
-func inBrackets(value []byte) []byte {
+// nameAddr is what stands between the brackets, or the bare URI, and the parameters behind it.
+func nameAddr(value []byte) (inside, behind []byte) {
 	if open := indexOutside(value, '<'); open < len(value) {
-		inside, _, _ := bytes.Cut(value[open+1:], []byte(">"))
-		return inside
+		inside, behind, _ = bytes.Cut(value[open+1:], []byte(">"))
+		return inside, behind
 	}
-	return addrSpec(value).uri
+	semicolon := indexOutside(value, ';')
+	return value[:semicolon], value[semicolon:]
 }
 
 func (id identity) isTel() bool { return hasPrefixFold(id.uri, "tel:") }
@@ -94,12 +95,11 @@ func readDigits(s []byte) (d digits, ok bool) {
 	for i := 0; i < len(s); i++ {
 		c := s[i]
 		if c == '%' && i+2 < len(s) { // RFC 3261 §19.1.2: any character may be escaped
-			high, okHigh := unhex(s[i+1])
-			low, okLow := unhex(s[i+2])
-			if !okHigh || !okLow {
+			u, err := strconv.ParseUint(string(s[i+1:i+3]), 16, 8)
+			if err != nil {
 				return d, false
 			}
-			c = high<<4 | low
+			c = byte(u)
 			i += 2
 		}
 		switch {
@@ -114,16 +114,4 @@ func readDigits(s []byte) (d digits, ok bool) {
 		}
 	}
 	return d, d.n > 0
-}
-
-func unhex(c byte) (byte, bool) {
-	switch {
-	case c >= '0' && c <= '9':
-		return c - '0', true
-	case c >= 'a' && c <= 'f':
-		return c - 'a' + 10, true
-	case c >= 'A' && c <= 'F':
-		return c - 'A' + 10, true
-	}
-	return 0, false
 }

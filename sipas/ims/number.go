@@ -47,19 +47,9 @@ func chineseMobile(d digits, region string) (callsign.MSISDN, bool) {
 	if region != "CN" || n < 0 || d.b[n] != '1' {
 		return 0, false
 	}
-	switch string(d.b[:n]) {
-	case "", "0", "86", "0086":
-	default:
-		return 0, false
-	}
-	third := d.b[n+2]
-	switch d.b[n+1] {
-	case '3', '8':
-	case '5', '9':
-		if third == '4' {
-			return 0, false
-		}
-	default:
+	before, second, third := string(d.b[:n]), d.b[n+1], d.b[n+2]
+	known := second == '3' || second == '8' || (second == '5' || second == '9') && third != '4'
+	if !known || before != "" && before != "0" && before != "86" && before != "0086" {
 		return 0, false
 	}
 	full := digits{n: 13, b: [24]byte{'8', '6'}}
