@@ -30,7 +30,7 @@ need() { # the programs this needs
 		command -v "${pair%%:*}" >/dev/null || fail "${pair%%:*} is missing: apt-get install ${pair#*:}"
 	done
 	for pair in ims_isc:kamailio-ims-modules presence:kamailio-presence-modules; do
-		[ -n "$(find /usr/lib -name "${pair%%:*}.so" -path '*kamailio*' 2>/dev/null)" ] ||
+		ls /usr/lib/*/kamailio/modules/"${pair%%:*}.so" >/dev/null 2>&1 ||
 			fail "Kamailio's module ${pair%%:*} is missing: apt-get install ${pair#*:}"
 	done
 }
