@@ -260,7 +260,9 @@ func callTheDead(l *lab) {
 	l.process.Kill()
 	p := l.call(labCall{})
 	p.complete()
-	if got := p.ringsAfter("uac"); got < iscTimeout-100*time.Millisecond || got > iscTimeout+time.Second {
+	got := p.ringsAfter("uac")
+	l.t.Logf("it rang after %v", got)
+	if got < iscTimeout-200*time.Millisecond || got > iscTimeout+time.Second {
 		l.t.Errorf("it rang after %v, want about %v", got, iscTimeout)
 	}
 }
@@ -282,7 +284,9 @@ func callTheDraining(l *lab) {
 	if err := <-ended; err != nil {
 		l.t.Errorf("the node ended with %v", err)
 	}
-	if got := late.ringsAfter("late"); got > iscTimeout/2 {
+	got := late.ringsAfter("late")
+	l.t.Logf("the new call rang after %v", got)
+	if got > iscTimeout/2 {
 		l.t.Errorf("the new call rang after %v, want at once", got)
 	}
 }

@@ -129,7 +129,7 @@ END
 
 call() {
 	[ -e "$dir/callee.port" ] || fail 'it is not up: lab.sh up'
-	shown=$(wc -c <"$dir/smsc.log" 2>/dev/null || echo 0)
+	shown=$([ ! -e "$dir/smsc.log" ] || wc -c <"$dir/smsc.log")
 	phone callee "$(cat "$dir/callee.port")" -d 2000 -timeout 20 >"$dir/callee.log" 2>&1 &
 	callee=$!
 	until_ok 'the callee' 25 listens "$(cat "$dir/callee.port")"
