@@ -6,8 +6,11 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 missing=
-for pair in gcc:build-essential sipp:sip-tester tshark:tshark node:nodejs npm:npm; do
+for pair in gcc:build-essential sipp:sip-tester tshark:tshark node:nodejs npm:npm kamailio:kamailio; do
 	command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair#*:}"
+done
+for pair in ims_isc:kamailio-ims-modules presence:kamailio-presence-modules; do # no commands, but Kamailio's modules
+	ls /usr/lib/*/kamailio/modules/"${pair%%:*}.so" >/dev/null 2>&1 || missing="$missing ${pair#*:}"
 done
 if [ -n "$missing" ]; then
 	echo "installing$missing"

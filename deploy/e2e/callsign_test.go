@@ -77,6 +77,7 @@ state: { dir: "%[2]s" }
 		t.Fatal(err)
 	}
 	n.start()
+	n.until("the store to open", func() bool { return strings.Contains(n.process.Output(), "database is open") })
 	n.admin = strings.TrimSpace(n.command("key", "create", "--role", "admin", "-c", n.config))
 	n.do(http.MethodPut, "/v1/subscribers/"+bob.E164(), `{"name":"Bob"}`, nil)
 	return n
@@ -246,13 +247,7 @@ func (n *node) call(s scene) *phones {
 		"-sf", filepath.Join(dir, s.uas+".xml"), "-p", fmt.Sprint(behind),
 		"-d", fmt.Sprint(s.pause.Milliseconds()), "-key", "peer_host", n.host, "-key", "peer_port", fmt.Sprint(before), "-message_file", filepath.Join(p.logs, "uas"),
 	}, common...)...)
-	n.until("SIPp to listen", func() bool {
-		c, err := net.ListenPacket("udp", fmt.Sprintf("%s:%d", n.host, behind))
-		if err == nil {
-			_ = c.Close()
-		}
-		return err != nil
-	})
+	n.listens(behind)
 	route1, route2 := "<sip:as@"+n.sip+";lr>", fmt.Sprintf("<sip:iscmark@%s:%d;lr;s=1;h=0;d=1;a=7369703a>", n.host, behind)
 	if s.joined {
 		route1, route2 = route1+", "+route2, "X-None: 1"
@@ -265,6 +260,18 @@ func (n *node) call(s scene) *phones {
 		"-key", "next_host", n.host, "-key", "next_port", fmt.Sprint(behind), "-message_file", filepath.Join(p.logs, "uac"),
 	}, common...)...)
 	return p
+}
+
+// listens waits until a phone has its port.
+func (n *node) listens(port int) {
+	n.t.Helper()
+	n.until("SIPp to listen", func() bool {
+		c, err := net.ListenPacket("udp", fmt.Sprintf("%s:%d", n.host, port))
+		if err == nil {
+			_ = c.Close()
+		}
+		return err != nil
+	})
 }
 
 // complete waits until both phones have seen their whole scenario.
