@@ -79,19 +79,20 @@ func (p *phones) called(s, own *stream, m string) {
 		return
 	}
 	answer := func(status string) {
-		b := "SIP/2.0 " + status + "\r\n"
+		var b strings.Builder
+		b.WriteString("SIP/2.0 " + status + "\r\n")
 		for line := range strings.SplitSeq(m, "\r\n") {
 			name, _, _ := strings.Cut(line, ":")
 			switch name {
 			case "Via", "From", "Call-ID", "CSeq":
-				b += line + "\r\n"
+				b.WriteString(line + "\r\n")
 			case "To":
-				b += line + ";tag=callee\r\n"
+				b.WriteString(line + ";tag=callee\r\n")
 			}
 		}
-		b += "Content-Length: 0\r\n\r\n"
-		if s.send(b) != nil {
-			_ = own.send(b) // the AS is away for longer: the 200 goes out again
+		b.WriteString("Content-Length: 0\r\n\r\n")
+		if s.send(b.String()) != nil {
+			_ = own.send(b.String()) // the AS is away for longer: the 200 goes out again
 		}
 	}
 	answer("180 Ringing")
