@@ -2,14 +2,17 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/callsign-as/callsign"
 	"github.com/callsign-as/callsign/gsmbridge/smsc"
 )
 
@@ -18,6 +21,7 @@ type smscCommand struct {
 	HTTP     string `name:"http" default:"127.0.0.1:8775" help:"Where the handsets are served, as JSON: /handsets and /handsets/NUMBER."`
 	SystemID string `name:"system-id" help:"The only system_id that may bind; any without it."`
 	Password string `help:"The password that must come with it."`
+	Lines    bool   `help:"Instead of drawing handsets print a line of JSON when a message is shown, and one when its receipt is taken."`
 }
 
 // Run simulates an SMSC until it is told to stop.
@@ -31,12 +35,28 @@ func (c smscCommand) Run(s surroundings) error {
 		_ = smpp.Close()
 		return fmt.Errorf("%w: if another process has it, choose another address with --http", err)
 	}
-	server := smsc.New(smsc.Options{SystemID: c.SystemID, Password: c.Password, OnMessage: func(m smsc.Message) { smsc.Draw(s.stdout, m) }})
+	options := smsc.Options{SystemID: c.SystemID, Password: c.Password, OnMessage: func(m smsc.Message) { _ = smsc.Draw(s.stdout, m) }}
+	if c.Lines {
+		options.OnMessage = func(m smsc.Message) { printLine(s.stdout, "shown", m.At, m) }
+		options.OnReceipt = func(m smsc.Message) { printLine(s.stdout, "receipted", time.Now(), m) }
+	}
+	server := smsc.New(options)
 	fmt.Fprintf(s.stdout, "SMPP on %s, handsets on http://%s/handsets\n", smpp.Addr(), web.Addr())
 	group, ctx := errgroup.WithContext(s.ctx)
 	group.Go(func() error { return server.Run(ctx, smpp) })
 	group.Go(func() error { return serveHTTP(ctx, web, server.Handler()) })
 	return group.Wait()
+}
+
+// printLine tells, in one write, of one message of which several may come at once.
+func printLine(w io.Writer, event string, at time.Time, m smsc.Message) {
+	_ = json.NewEncoder(w).Encode(struct {
+		Event string          `json:"event"`
+		At    time.Time       `json:"at"`
+		To    callsign.MSISDN `json:"to"`
+		ID    string          `json:"id"`
+		Text  string          `json:"text"`
+	}{event, at, m.To, m.ID, m.Text})
 }
 
 func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {

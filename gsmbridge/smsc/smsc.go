@@ -24,6 +24,7 @@ type Options struct {
 	SystemID, Password string        // what an ESME must bind with; empty: anything
 	Log                *slog.Logger  // nil: nothing is logged
 	OnMessage          func(Message) // is told of each message once a handset shows it; it must not block
+	OnReceipt          func(Message) // and once the ESME has taken its receipt
 	Behaviour          Behaviour
 }
 
@@ -188,6 +189,8 @@ func (s *Server) receipt(ctx context.Context, session *smpp.Session, m *smpp.Mes
 	for range times {
 		if err := session.Deliver(ctx, d); err != nil {
 			s.Log.Info("receipt was not taken", "err", err)
+		} else if s.OnReceipt != nil {
+			s.OnReceipt(shown)
 		}
 	}
 }

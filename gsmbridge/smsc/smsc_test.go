@@ -175,7 +175,8 @@ func TestReceiptsAreSentIfAskedFor(t *testing.T) {
 		"twice, and late": {Behaviour{ReceiptTwice: true, ReceiptStat: "EXPIRED"}, 1, []string{"EXPIRED", "EXPIRED"}},
 	} {
 		test := func(t *testing.T) {
-			_, bind := running(t, Options{Behaviour: c.behaviour})
+			told := make(chan Message, 4)
+			_, bind := running(t, Options{Behaviour: c.behaviour, OnReceipt: func(m Message) { told <- m }})
 			receipts := make(chan smpp.Receipt, 4)
 			session, err := bind(smpp.BindRequest{SystemID: "x"}, func(m *smpp.Message) {
 				r, ok := smpp.ReceiptOf(m)
@@ -196,8 +197,14 @@ func TestReceiptsAreSentIfAskedFor(t *testing.T) {
 				if got := <-receipts; got.Stat != want || got.MessageID != id {
 					t.Errorf("got %+v, want %s of %s", got, want, id)
 				}
+				if got := <-told; got.ID != id {
+					t.Errorf("OnReceipt was told of %+v, want %s", got, id)
+				}
 			}
 			synctest.Wait()
+			if len(told) != 0 {
+				t.Errorf("OnReceipt was told of %d receipts more", len(told))
+			}
 			if len(receipts) != 0 {
 				t.Errorf("got %d receipts more", len(receipts))
 			}
