@@ -22,7 +22,7 @@ func identities(fields [][]byte) (ids []identity) {
 func allIdentities(fields [][]byte) (ids []identity) {
 	values(fields, func(v []byte) {
 		inside, _ := nameAddr(v)
-		for _, uri := range bytes.Split(inside, []byte(",")) {
+		for uri := range bytes.SplitSeq(inside, []byte(",")) {
 			ids = append(ids, identity{uri: bytes.TrimSpace(uri)})
 		}
 	})

@@ -8,11 +8,11 @@ type fields struct{ rest []byte }
 
 // startLine gives a message's first line and the fields behind it.
 func startLine(msg []byte) (line []byte, f fields) {
-	n := bytes.IndexByte(msg, '\n')
-	if n < 0 {
+	before, after, ok := bytes.Cut(msg, []byte{'\n'})
+	if !ok {
 		return nil, fields{}
 	}
-	return bytes.TrimRight(msg[:n], " \t\r"), fields{msg[n+1:]}
+	return bytes.TrimRight(before, " \t\r"), fields{after}
 }
 
 // next gives one field; ok is false at the end of the header, whose body is then the rest, or where the message is cut off.

@@ -139,7 +139,7 @@ func answerOptions(t *testing.T, status func() int) answeringHop {
 			}
 			if s := status(); s != 0 {
 				_, rest, _ := strings.Cut(msg, "\r\n")
-				_, _ = h.WriteToUDPAddrPort([]byte(fmt.Sprintf("SIP/2.0 %d Whatever\r\n%s", s, rest)), from)
+				_, _ = h.WriteToUDPAddrPort(fmt.Appendf(nil, "SIP/2.0 %d Whatever\r\n%s", s, rest), from)
 			}
 		}
 	}()
