@@ -78,6 +78,7 @@ func (p *prober) round(signer *signer, n uint64) {
 		h := p.health[t.Addr]
 		if h == nil {
 			h = &health{}
+			p.health[t.Addr] = h // its answer may come before this round ends
 		}
 		missed := h.probe != callsign.BranchKey{}
 		h.probe = key
