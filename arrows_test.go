@@ -33,6 +33,9 @@ var arrows = map[string][]string{
 	"cmd/callsign":    {"*"},
 	"deploy/peer":     {},
 	"deploy/e2e":      {"*"},
+
+	"deploy/bench/calls":       {},
+	"deploy/bench/subscribers": {".", "sigsync", "store/sqlite"},
 }
 
 func TestArrowsAreKept(t *testing.T) {
