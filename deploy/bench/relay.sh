@@ -41,9 +41,17 @@ work=$(mktemp -d)
 fast=$work # for making the database: memory needs no fsync
 [ -w /dev/shm ] && fast=$(mktemp -d -p /dev/shm)
 generator_side='' proxy=''
-stop() { # pid…: ends them and waits
+runs_on() { grep -q '^State:[[:space:]]*[^Z]' "/proc/$1/status" 2>/dev/null; }
+stop() { # pid…: ends them, with kill -9 those that have not ended after ten seconds
 	for pid in "$@"; do
-		kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
+		kill "$pid" 2>/dev/null || continue
+		tenths=100
+		while runs_on "$pid" && [ $tenths -gt 0 ]; do
+			sleep 0.1
+			tenths=$((tenths - 1))
+		done
+		kill -9 "$pid" 2>/dev/null
+		wait "$pid" 2>/dev/null
 	done
 }
 cleanup() {
