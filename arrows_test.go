@@ -34,7 +34,9 @@ var arrows = map[string][]string{
 	"deploy/peer":     {},
 	"deploy/e2e":      {"*"},
 
-	"deploy/bench/harm": {},
+	"deploy/bench/harm":        {},
+	"deploy/bench/calls":       {},
+	"deploy/bench/subscribers": {".", "sigsync", "store/sqlite"},
 }
 
 func TestArrowsAreKept(t *testing.T) {

@@ -15,4 +15,9 @@ say 'go vet' "$(go vet ./... 2>&1)"
 say 'go fix would change' "$(go fix -diff ./... 2>&1)"
 say 'staticcheck' "$(tool staticcheck ./... 2>&1)"
 say 'go mod tidy would change go.mod' "$(go mod tidy -diff 2>&1)"
+cd deploy/bench # a module of its own, which ./... leaves out
+say 'deploy/bench: go vet' "$(go vet ./... 2>&1)"
+say 'deploy/bench: go fix would change' "$(go fix -diff ./... 2>&1)"
+say 'deploy/bench: staticcheck' "$(go tool -modfile=../tools/go.mod staticcheck ./... 2>&1)"
+say 'deploy/bench: go mod tidy would change go.mod' "$(go mod tidy -diff 2>&1)"
 exit $bad

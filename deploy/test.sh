@@ -62,6 +62,7 @@ skipped=0
 run 'deploy/check.sh' sh deploy/check.sh
 tests -race $(go list ./... | grep -v /deploy/e2e)
 tests -count=1 ./deploy/e2e
+run 'deploy/bench: go test' sh -c 'cd deploy/bench && go test ./...'
 run 'callsign demo --once' go run ./cmd/callsign demo --once
 
 echo "$passed passed, $failed failed, $skipped skipped"
