@@ -179,15 +179,16 @@ func (s *forwarder) request(msg []byte, m *message, from netip.AddrPort) {
 	if !equalFold(method, "ack") {
 		unsent = func() ownAnswer { return s.ownAnswer(nil, msg, m, v, from, key, 503) }
 	}
+	now := time.Now()
+	if isInvite || w.chosen && !equalFold(method, "ack") {
+		s.setups.began(key, w.to, isInvite, now) // before its answer can come
+	}
 	if !s.send(w.to, w.to, unsent) {
+		s.setups.ended(key)
 		s.refuse(msg, m, v, from, key, 503)
 		return
 	}
 	s.metrics.relayedRequests.Inc()
-	now := time.Now()
-	if isInvite || w.chosen && !equalFold(method, "ack") {
-		s.setups.began(key, w.to, isInvite, now)
-	}
 	switch {
 	case isInvite:
 		s.tell(Event{Branch: key, At: now, Peer: from, Invite: msg})

@@ -87,12 +87,12 @@ func receives(c *net.UDPConn, size int) (effective int, err error) {
 // kernelDrops is how many datagrams the kernel dropped since these sockets were bound, because they were not read in time
 // (proc(5), /proc/net/udp). Elsewhere than on Linux it is 0.
 func kernelDrops(sockets []*net.UDPConn) (n float64) {
-	inodes := map[string]bool{}
+	drops := map[string]float64{} // by inode: a table that changes while it is read may tell a socket twice
 	for _, c := range sockets {
 		_ = control(c, func(fd int) error {
 			var stat unix.Stat_t
 			err := unix.Fstat(fd, &stat)
-			inodes[fmt.Sprint(stat.Ino)] = true
+			drops[fmt.Sprint(stat.Ino)] = 0
 			return err
 		})
 	}
@@ -102,12 +102,19 @@ func kernelDrops(sockets []*net.UDPConn) (n float64) {
 			continue
 		}
 		for lines := bufio.NewScanner(f); lines.Scan(); {
-			if fields := strings.Fields(lines.Text()); len(fields) >= 13 && inodes[fields[9]] {
-				drops, _ := strconv.ParseFloat(fields[12], 64)
-				n += drops
+			fields := strings.Fields(lines.Text())
+			if len(fields) < 13 {
+				continue
+			}
+			if before, ours := drops[fields[9]]; ours {
+				now, _ := strconv.ParseFloat(fields[12], 64)
+				drops[fields[9]] = max(before, now)
 			}
 		}
 		_ = f.Close()
+	}
+	for _, d := range drops {
+		n += d
 	}
 	return n
 }

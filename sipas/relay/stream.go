@@ -16,12 +16,11 @@ import (
 )
 
 const (
-	maxStreams   = 4096             // connections of one listening socket, taken and made
-	maxQueued    = 1 << 20          // bytes that wait for one stream; more and it is closed
-	connectTime  = 2 * time.Second  // for TCP and TLS together
-	writeTime    = 2 * time.Second  // for what is queued
-	silence      = 10 * time.Second // after which a peer that acknowledges nothing is taken for dead
-	acceptsAgain = 50 * time.Millisecond
+	maxStreams  = 4096             // connections of one listening socket, taken and made
+	maxQueued   = 1 << 20          // bytes that wait for one stream; more and it is closed
+	connectTime = 2 * time.Second  // for TCP and TLS together
+	writeTime   = 2 * time.Second  // for what is queued
+	silence     = 10 * time.Second // after which a peer that acknowledges nothing is taken for dead
 )
 
 var (
@@ -74,13 +73,18 @@ func (ss *streams) run(ctx context.Context) error {
 			return fmt.Errorf("accept on %s: %w", ss.own, err)
 		case err != nil: // out of file descriptors: those who are connected go on
 			ss.relay.log.Warn("a connection could not be accepted", "listen", ss.own, "err", err)
-			select {
-			case <-time.After(acceptsAgain):
-			case <-ctx.Done():
-			}
+			pause(ctx)
 			continue
 		}
 		ss.accepted(c)
+	}
+}
+
+// pause is what a socket's goroutine waits after an error that may last, before it tries again.
+func pause(ctx context.Context) {
+	select {
+	case <-time.After(50 * time.Millisecond):
+	case <-ctx.Done():
 	}
 }
 
@@ -239,11 +243,11 @@ func (s *stream) serve(connect func(context.Context) (net.Conn, error), server *
 			}
 			continue
 		}
-		s.used.Store(true)
 		if !f.message(buf, s.peer) {
 			s.relay.log.Info("a connection is closed: what it sends is no SIP", "peer", s.peer)
 			return // where the next message begins is anybody's guess
 		}
+		s.used.Store(true)
 	}
 }
 

@@ -230,6 +230,8 @@ func TestAPeerThatReadsNothingIsClosed(t *testing.T) {
 	if !strings.HasSuffix(big, body) {
 		t.Fatal("the test's message has no body")
 	}
+	up.send(b.overTCP(invite, "127.0.0.1:6060", behind.Addr()))
+	down := accept(t, behind) // so that it isn't given up before it stands
 	go func() {
 		for range 200 { // 12 MB: more than the kernel's buffers and ours
 			if _, err := io.WriteString(up, big); err != nil {
@@ -237,7 +239,6 @@ func TestAPeerThatReadsNothingIsClosed(t *testing.T) {
 			}
 		}
 	}()
-	down := accept(t, behind)
 	_ = down.SetDeadline(time.Now().Add(30 * time.Second))
 	until(t, "the peer to be given up", func() bool { return testutil.ToFloat64(b.relay.metrics.writeErrors) > 0 })
 }

@@ -21,7 +21,7 @@ func (r *Relay) serveUDP(ctx context.Context, c *net.UDPConn, own netip.AddrPort
 		return err
 	}
 	in := make([]byte, maxMessage)
-	for {
+	for failed := false; ; {
 		n, from, err := c.ReadFromUDPAddrPort(in)
 		switch {
 		case ctx.Err() != nil:
@@ -30,8 +30,13 @@ func (r *Relay) serveUDP(ctx context.Context, c *net.UDPConn, own netip.AddrPort
 			return fmt.Errorf("read %s: %w", own, err)
 		case err != nil:
 			r.log.Warn("a datagram could not be read", "listen", own, "err", err)
+			if failed { // it lasts: not the whole core for it
+				pause(ctx)
+			}
+			failed = true
 			continue
 		}
+		failed = false
 		f.message(in[:n], netip.AddrPortFrom(from.Addr().Unmap(), from.Port()))
 	}
 }
