@@ -614,6 +614,20 @@ func TestConfigErrorsSayWhatToDo(t *testing.T) {
 	}
 }
 
+// relayedFrom is what becomes of a request that has what the relay needs; ok is false for any other message.
+func (s *forwarder) relayedFrom(msg []byte, peer netip.AddrPort) (m message, v via, key callsign.BranchKey, out []byte, ok bool) {
+	if !scan(msg, &m) || m.status != 0 || m.nVias == 0 {
+		return m, v, key, nil, false
+	}
+	v, ok = readVia(msg, m.vias[0].value)
+	hops, okHops := maxForwards(msg, &m)
+	if !ok || !okHops || hops < 0 || m.cseqMethod.empty() {
+		return m, v, key, nil, false
+	}
+	key = s.signer.branch(s.signer.now, msg, &m, v, v.answerTo(peer))
+	return m, v, key, bytes.Clone(s.relayed(msg, &m, v, peer, key, hops, way{})), true
+}
+
 // FuzzRelayed holds splice against scan: what was relayed reads as our Via on top of the one that came, one Route less,
 // and an answer with its Vias is ours.
 func FuzzRelayed(f *testing.F) {
@@ -625,17 +639,10 @@ func FuzzRelayed(f *testing.F) {
 	s := r.testForwarder()
 	peer := netip.MustParseAddrPort("127.0.0.9:6060")
 	f.Fuzz(func(t *testing.T, msg []byte) {
-		var m message
-		if !scan(msg, &m) || m.status != 0 || m.nVias == 0 {
+		m, v, key, out, ok := s.relayedFrom(msg, peer)
+		if !ok {
 			return
 		}
-		v, ok := readVia(msg, m.vias[0].value)
-		hops, okHops := maxForwards(msg, &m)
-		if !ok || !okHops || hops < 0 || m.cseqMethod.empty() {
-			return
-		}
-		key := s.signer.branch(s.signer.now, msg, &m, v, v.answerTo(peer))
-		out := bytes.Clone(s.relayed(msg, &m, v, peer, key, hops, way{}))
 		var o message
 		if !scan(out, &o) || o.nVias != 2 {
 			t.Fatalf("what was relayed can't be read:\n%q\nfrom\n%q", out, msg)
