@@ -12,16 +12,7 @@ done
 for pair in ims_isc:kamailio-ims-modules presence:kamailio-presence-modules; do # no commands, but Kamailio's modules
 	ls /usr/lib/*/kamailio/modules/"${pair%%:*}.so" >/dev/null 2>&1 || missing="$missing ${pair#*:}"
 done
-if [ -n "$missing" ]; then
-	echo "installing$missing"
-	sudo=
-	[ "$(id -u)" = 0 ] || sudo=sudo
-	$sudo apt-get update -qq && $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $missing >"$work/apt.log" 2>&1 || {
-		cat "$work/apt.log"
-		echo "could not install$missing: install them by hand and run this again"
-		exit 1
-	}
-fi
+sh deploy/install.sh $missing || exit 1
 npm install --silent --no-audit --no-fund --prefix "$work/node" smpp@0.5.1 >"$work/npm.log" 2>&1 || {
 	cat "$work/npm.log"
 	echo "could not install npm's smpp@0.5.1"

@@ -34,15 +34,7 @@ for pair in sipp:sip-tester curl:curl setsid:util-linux; do
 	command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair#*:}"
 done
 case $faults in *kamailio*) command -v kamailio >/dev/null || missing="$missing kamailio" ;; esac
-if [ -n "$missing" ]; then
-	echo "installing$missing"
-	sudo=
-	[ "$(id -u)" = 0 ] || sudo=sudo
-	$sudo apt-get update -qq && $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $missing >/dev/null || {
-		echo "could not install$missing: install them by hand and run this again"
-		exit 1
-	}
-fi
+sh ../install.sh $missing || exit 1
 
 work=$(mktemp -d)
 simulator='' phones='' scheduler=''

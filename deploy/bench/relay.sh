@@ -26,15 +26,7 @@ for pair in kamailio:kamailio redis-server:redis-server redis-cli:redis-tools cu
 	command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair#*:}"
 done
 [ -n "$(find /usr/lib /usr/local/lib* -name ndb_redis.so 2>/dev/null | head -1)" ] || missing="$missing kamailio-redis-modules"
-if [ -n "$missing" ]; then
-	echo "installing$missing"
-	sudo=
-	[ "$(id -u)" = 0 ] || sudo=sudo
-	$sudo apt-get update -qq && $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $missing >/dev/null || {
-		echo "could not install$missing: install them by hand and run this again"
-		exit 1
-	}
-fi
+sh ../install.sh $missing || exit 1
 taskset -c 0,1 true 2>/dev/null || { echo "cores 0 and 1 are needed: run this on a machine that has both"; exit 1; }
 
 work=$(mktemp -d)
