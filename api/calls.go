@@ -95,6 +95,7 @@ type WhatIfResult struct {
 	Text    string   `json:"text" doc:"as it would stand on the caller's screen"`
 	Channel string   `json:"channel" doc:"flash or ussd; empty if nothing would be shown"`
 	Coding  string   `json:"coding,omitempty" doc:"the alphabet in which it would be sent"`
+	Refusal string   `json:"refusal,omitempty" doc:"the first rule that refused, as timelines and metrics name it"`
 	Reasons []string `json:"reasons" doc:"why, in the order in which it was decided"`
 }
 
@@ -113,7 +114,7 @@ func (s *Server) whatIf(ctx context.Context, scope callsign.Scope, in *struct {
 	// Calls carry no tenant: that the callee is one of the asker's own is looked up first.
 	_, err := s.o.Subscribers.Subscriber(ctx, scope, in.Body.Callee.MSISDN)
 	if errors.Is(err, callsign.ErrNotFound) {
-		return ok(WhatIfResult{Reasons: []string{"the callee is not a subscriber"}}), nil
+		return ok(WhatIfResult{Refusal: "no_subscriber", Reasons: []string{"the callee is not a subscriber"}}), nil
 	}
 	if err != nil {
 		return nil, err

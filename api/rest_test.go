@@ -27,7 +27,7 @@ var update = flag.Bool("update", false, "write testdata/openapi.json anew")
 func TestREST(t *testing.T) {
 	s := serve(t, func(o *Options) {
 		o.WhatIf = func(_ context.Context, r WhatIfRequest) (WhatIfResult, error) {
-			return WhatIfResult{true, r.Caller.E164() + " sees it", "flash", "ucs2", []string{"at " + r.At.Format(time.RFC3339)}}, nil
+			return WhatIfResult{true, r.Caller.E164() + " sees it", "flash", "ucs2", "", []string{"at " + r.At.Format(time.RFC3339)}}, nil
 		}
 	})
 	id, hidden := callsign.NewCallID(time.UnixMilli(1), callsign.BranchKey{7}), callsign.NewCallID(time.UnixMilli(1), callsign.BranchKey{8})

@@ -266,6 +266,10 @@ func TestWhyNothingIsSent(t *testing.T) {
 			if n := testutil.ToFloat64(metrics.calls.WithLabelValues(c.want)); n != 1 {
 				t.Errorf("%s was counted %v times, want once", c.want, n)
 			}
+			unserved := []string{NoSubscriber, NoCallee, NoText, Unavailable, Unreadable}
+			if got, want := len(r.lines) > 0, !slices.Contains(unserved, c.want); got != want {
+				t.Errorf("a timeline is kept: %v, want %v: %q", got, want, r.lines)
+			}
 		})
 	}
 }
@@ -525,13 +529,13 @@ func TestTheTimelineTellsTheCall(t *testing.T) {
 func TestATableIsBounded(t *testing.T) {
 	start := time.Now()
 	at := func(i int) time.Time { return start.Add(time.Duration(i) * time.Second) }
-	tab := table{byBranch: map[callsign.BranchKey]*setup{}, size: 3}
+	tab := newTable(3)
 	for i := range 10 {
 		s, evicted := tab.touch(callsign.BranchKey{byte(i)}, at(i))
 		if evicted != (i >= 3) {
 			t.Errorf("set-up %d: evicted %v", i, evicted)
 		}
-		if s.done = i == 7; s.done {
+		if s.over = i == 7; s.over {
 			tab.requeue(s)
 		}
 	}
@@ -540,12 +544,48 @@ func TestATableIsBounded(t *testing.T) {
 		want   bool
 	}{{6, true}, {7, false}, {8, true}, {9, true}} {
 		if got := tab.byBranch[callsign.BranchKey{c.branch}] != nil; got != c.want {
-			t.Errorf("set-up %d is remembered: %v, want %v: what is done goes first", c.branch, got, c.want)
+			t.Errorf("set-up %d is remembered: %v, want %v: what is over goes first", c.branch, got, c.want)
 		}
 	}
 	tab.expire(at(9 + int(liveFor/time.Second)))
 	if len(tab.byBranch) != 0 || tab.live != (queue{}) || tab.done != (queue{}) {
 		t.Errorf("after their time %d set-ups are left", len(tab.byBranch))
+	}
+}
+
+func TestOfAFinishedSetUpItsBranchStays(t *testing.T) {
+	start := time.Now()
+	tab := newTable(100)
+	finish := func(b byte, after time.Duration) {
+		if s, _ := tab.touch(callsign.BranchKey{b}, start.Add(after)); s != nil {
+			tab.finish(s)
+		}
+	}
+	finish(1, 0)
+	finish(2, doneFor-time.Second)
+	for _, c := range []struct {
+		name  string
+		after time.Duration
+		want  [2]bool // known: the first, the second
+	}{
+		{"while retransmissions come", doneFor - time.Second, [2]bool{true, true}},
+		{"a generation later", doneFor, [2]bool{true, true}},
+		{"until the later one's time is over", 2*doneFor - 2*time.Second, [2]bool{true, true}},
+		{"not for ever", 2 * doneFor, [2]bool{false, false}},
+	} {
+		tab.expire(start.Add(c.after))
+		if got := [2]bool{tab.finished.has(callsign.BranchKey{1}), tab.finished.has(callsign.BranchKey{2})}; got != c.want {
+			t.Errorf("%s: known %v, want %v", c.name, got, c.want)
+		}
+	}
+	if len(tab.byBranch) != 0 {
+		t.Errorf("%d set-ups are kept whole", len(tab.byBranch))
+	}
+	for b := range byte(250) {
+		finish(b, 3*doneFor)
+	}
+	if n := len(tab.finished.now) + len(tab.finished.old); n > 200 {
+		t.Errorf("%d branches are kept, want no more than twice 100", n)
 	}
 }
 

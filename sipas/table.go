@@ -77,15 +77,25 @@ func (q *queue) remove(s *setup) {
 	s.prev, s.next, s.queue = nil, nil, nil
 }
 
-// table is one worker's set-ups. One goroutine owns it.
+// table is one worker's set-ups. One goroutine owns it. Of those that need nothing more only the branch stays, which
+// costs little however many there are.
 type table struct {
 	byBranch   map[callsign.BranchKey]*setup
-	live, done queue
+	live, done queue // done: over, before its INVITE came or its callee was known
 	size       int
+	finished   branches
 }
 
-// touch gives the set-up of a branch, a new one if it is unknown; evicted tells that another had to go for it.
+func newTable(size int) table {
+	return table{byBranch: map[callsign.BranchKey]*setup{}, size: size, finished: branches{size: size}}
+}
+
+// touch gives the set-up of a branch, a new one if it is unknown, nil if it needs nothing more; evicted tells that another
+// had to go for it.
 func (t *table) touch(b callsign.BranchKey, now time.Time) (s *setup, evicted bool) {
+	if t.finished.has(b) {
+		return nil, false
+	}
 	s = t.byBranch[b]
 	if s == nil {
 		if len(t.byBranch) >= t.size {
@@ -108,17 +118,27 @@ func (t *table) touch(b callsign.BranchKey, now time.Time) (s *setup, evicted bo
 // requeue puts s at the end of the queue in which it now belongs.
 func (t *table) requeue(s *setup) {
 	s.queue.remove(s)
-	if s.done || s.over {
+	if s.over {
 		t.done.push(s)
 	} else {
 		t.live.push(s)
 	}
 }
 
+// finish keeps nothing of s but its branch: what comes for it later changes nothing.
+func (t *table) finish(s *setup) {
+	t.drop(s)
+	t.finished.add(s.branch, s.last)
+}
+
 func (t *table) forget(s *setup) {
 	if s.cancel != nil {
 		s.cancel(errForgotten)
 	}
+	t.drop(s)
+}
+
+func (t *table) drop(s *setup) {
 	s.queue.remove(s)
 	delete(t.byBranch, s.branch)
 }
@@ -132,5 +152,33 @@ func (t *table) expire(now time.Time) {
 		for s := q.queue.first; s != nil && now.Sub(s.last) >= q.age; s = q.queue.first {
 			t.forget(s)
 		}
+	}
+	t.finished.turn(now)
+}
+
+// branches is a set of them that forgets each after doneFor to twice that: two generations without pointers, of which the
+// older goes as a whole, early if the newer is full.
+type branches struct {
+	now, old map[callsign.BranchKey]struct{}
+	since    time.Time // when now began
+	size     int       // of a generation
+}
+
+func (b *branches) has(k callsign.BranchKey) bool {
+	_, in := b.now[k]
+	if !in {
+		_, in = b.old[k]
+	}
+	return in
+}
+
+func (b *branches) add(k callsign.BranchKey, now time.Time) {
+	b.turn(now)
+	b.now[k] = struct{}{}
+}
+
+func (b *branches) turn(now time.Time) {
+	if now.Sub(b.since) >= doneFor || len(b.now) >= b.size {
+		b.old, b.now, b.since = b.now, map[callsign.BranchKey]struct{}{}, now
 	}
 }

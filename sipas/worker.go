@@ -56,7 +56,7 @@ func (ws *Workers) newWorker(events <-chan relay.Event) *worker {
 	return &worker{
 		events:  events,
 		Workers: ws,
-		table:   table{byBranch: map[callsign.BranchKey]*setup{}, size: tableSize},
+		table:   newTable(tableSize),
 		results: make(chan result, inFlight),
 		lookups: make(chan struct{}, inFlight),
 		sending: make(chan struct{}, inFlight),
@@ -127,6 +127,10 @@ func (w *worker) event(ctx context.Context, e relay.Event) {
 	if evicted {
 		w.metrics.evicted.Inc()
 	}
+	if s == nil {
+		return
+	}
+	defer w.settle(s)
 	switch {
 	case e.Invite != nil:
 		if !s.invited { // else a retransmission
@@ -173,8 +177,11 @@ func (w *worker) invited(ctx context.Context, s *setup, e relay.Event) {
 
 func (w *worker) looked(ctx context.Context, r result) {
 	s := w.table.byBranch[r.invite.Branch]
+	if s == nil {
+		return // forgotten meanwhile
+	}
+	defer w.settle(s)
 	switch {
-	case s == nil: // forgotten meanwhile
 	case errors.Is(r.err, callsign.ErrNotFound):
 		w.skip(s, NoSubscriber)
 	case r.err != nil:
@@ -185,8 +192,20 @@ func (w *worker) looked(ctx context.Context, r result) {
 	}
 }
 
-// decide reads the whole INVITE of a subscriber's call and decides about it.
+// settle lets go of a set-up for which nothing is left to do.
+func (w *worker) settle(s *setup) {
+	if s.done || s.over && s.served != nil {
+		w.table.finish(s)
+	}
+}
+
+// decide reads the whole INVITE of a call whose callee has something to show, and decides about it. The others, nearly all
+// calls of most networks, are counted and leave no timeline: it would tell nothing but who called whom.
 func (w *worker) decide(ctx context.Context, s *setup, e relay.Event, p callsign.Profile) {
+	if p.Showable(e.At) == "" {
+		w.skip(s, NoText)
+		return
+	}
 	call, err := w.reader.Read(e.Invite)
 	if err != nil {
 		w.log.Debug("an INVITE could not be read", "err", err)
@@ -218,11 +237,10 @@ func (w *worker) decide(ctx context.Context, s *setup, e relay.Event, p callsign
 	w.release(ctx, s)
 }
 
-// skip ends our interest in a set-up; it is remembered for its retransmissions.
+// skip ends our interest in a set-up; its branch is remembered for its retransmissions.
 func (w *worker) skip(s *setup, reason string) {
 	w.metrics.calls.WithLabelValues(reason).Inc()
-	s.done, s.untold = true, nil
-	w.table.requeue(s)
+	s.done = true
 }
 
 func (w *worker) answered(ctx context.Context, s *setup, e relay.Event) {

@@ -52,6 +52,15 @@ func (c callCommand) Run(s surroundings) error {
 	if err := c.place(s, from, to); err != nil {
 		return err
 	}
+	// A call to somebody who has nothing to show leaves no timeline.
+	if why, raw, err := c.ask(s.ctx, from, to); err != nil {
+		return err
+	} else if why.Refusal == sipas.NoSubscriber || why.Refusal == sipas.NoText {
+		if c.JSON {
+			return c.show(s.stdout, raw, "")
+		}
+		return shownNothing(s.stdout, from, why.Refusal)
+	}
 	seen, err := c.seen(s.ctx, from, to, since)
 	if err != nil {
 		return err
@@ -65,18 +74,25 @@ func (c callCommand) Run(s surroundings) error {
 	return seen.tell(s.stdout, from, to)
 }
 
-func (c callCommand) whatIf(s surroundings, from, to callsign.MSISDN) error {
-	var raw json.RawMessage
+// answer is what the API says that a call would show.
+type answer struct {
+	Show    bool     `json:"show"`
+	Text    string   `json:"text"`
+	Refusal string   `json:"refusal"`
+	Reasons []string `json:"reasons"`
+}
+
+func (c callCommand) ask(ctx context.Context, from, to callsign.MSISDN) (out answer, raw json.RawMessage, err error) {
 	in := map[string]string{"caller": from.E164(), "callee": to.E164()}
-	if err := c.do(s.ctx, http.MethodPost, "/v1/whatif", in, &raw); err != nil {
-		return err
+	if err := c.do(ctx, http.MethodPost, "/v1/whatif", in, &raw); err != nil {
+		return out, nil, err
 	}
-	var out struct {
-		Show    bool     `json:"show"`
-		Text    string   `json:"text"`
-		Reasons []string `json:"reasons"`
-	}
-	if err := json.Unmarshal(raw, &out); err != nil {
+	return out, raw, json.Unmarshal(raw, &out)
+}
+
+func (c callCommand) whatIf(s surroundings, from, to callsign.MSISDN) error {
+	out, raw, err := c.ask(s.ctx, from, to)
+	if err != nil {
 		return err
 	}
 	if c.JSON {
@@ -205,8 +221,7 @@ func (c seenCall) ending() (last seenEvent, ended bool) {
 func (c seenCall) tell(w io.Writer, from, to callsign.MSISDN) error {
 	last, _ := c.ending()
 	if last.Kind != callsign.EventAccepted {
-		_, err := fmt.Fprintf(w, "%s was shown nothing: %s\n", from.E164(), explain(last.Reason))
-		return err
+		return shownNothing(w, from, last.Reason)
 	}
 	text := ""
 	for _, e := range c.Events {
@@ -219,9 +234,15 @@ func (c seenCall) tell(w io.Writer, from, to callsign.MSISDN) error {
 	return nil
 }
 
+func shownNothing(w io.Writer, from callsign.MSISDN, reason string) error {
+	_, err := fmt.Fprintf(w, "%s was shown nothing: %s\n", from.E164(), explain(reason))
+	return err
+}
+
 // explain says what a reason in a timeline means and what can be done about it.
 func explain(reason string) string {
 	if more, ok := map[string]string{
+		sipas.NoSubscriber:     "the callee is no subscriber: callsign subscriber put NUMBER makes one",
 		sipas.NoCaller:         "the caller's number is not known: P-Asserted-Identity has none (see show.caller_identity)",
 		sipas.OwnNumber:        "subscribers who call themselves are shown nothing",
 		sipas.CallerOutOfRange: "show.caller_ranges does not have the caller: add a prefix like +8613, or any",

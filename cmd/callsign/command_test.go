@@ -196,6 +196,8 @@ func TestCommandsSpeakToARunningNode(t *testing.T) {
 	}{
 		{"a subscriber is made", []string{"subscriber", "put", "+8613900000002", "--name", "Li Na"}, exitOK, "Li Na"},
 		{"an account with a slash is linked", []string{"account", "put", "+8613900000002", "xmpp", "li@na.test/home"}, exitOK, "li@na.test/home"},
+		{"a call to who has no text says so", []string{"call", "+8613800000001", "+8613900000002", "--ring", "100ms", "--sip", d.relay.Addrs()[0].String()}, exitOK, "nothing to show: callsign signature put"},
+		{"a call to nobody's number says so", []string{"call", "+8613800000001", "+8613900000003", "--ring", "100ms", "--sip", d.relay.Addrs()[0].String()}, exitOK, "no subscriber: callsign subscriber put"},
 		{"a text is set", []string{"signature", "put", "+8613900000002", "Back at six"}, exitOK, "stored"},
 		{"it stands there", []string{"signature", "get", "+8613900000002"}, exitOK, "Back at six"},
 		{"as JSON", []string{"subscriber", "get", "+8613900000002", "--json"}, exitOK, `"name": "Li Na"`},

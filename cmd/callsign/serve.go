@@ -288,6 +288,7 @@ func (d *daemon) whatIf(ctx context.Context, in api.WhatIfRequest) (out api.What
 	}
 	out.Reasons = append(out.Reasons, d.access(call))
 	if !decision.Show {
+		out.Refusal = decision.Refusal
 		return out, nil
 	}
 	rendered, err := d.bridge.Render(callsign.Delivery{Call: call, Profile: profile, Text: decision.Text}, "flash")
