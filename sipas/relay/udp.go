@@ -15,14 +15,15 @@ const (
 
 // serveUDP is one UDP socket's goroutine: two buffers for its life.
 func (r *Relay) serveUDP(ctx context.Context, c *net.UDPConn, own netip.AddrPort, probes *prober) error {
-	f := r.newForwarder(probes)
-	f.write = func(to, _ netip.AddrPort, msg []byte, _ func() ownAnswer) error {
-		_, err := c.WriteToUDPAddrPort(msg, to)
-		return err
+	d, err := newDatagrams(c)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", own, err)
 	}
+	f := r.newForwarder(probes)
+	f.write = func(to, _ netip.AddrPort, msg []byte, _ func() ownAnswer) error { return d.send(msg, to) }
 	in := make([]byte, maxMessage)
 	for failed := false; ; {
-		n, from, err := c.ReadFromUDPAddrPort(in)
+		n, from, err := d.read(in)
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -37,6 +38,6 @@ func (r *Relay) serveUDP(ctx context.Context, c *net.UDPConn, own netip.AddrPort
 			continue
 		}
 		failed = false
-		f.message(in[:n], netip.AddrPortFrom(from.Addr().Unmap(), from.Port()))
+		f.message(in[:n], from)
 	}
 }
