@@ -245,7 +245,7 @@ func (w *worker) skip(s *setup, reason string) {
 
 func (w *worker) answered(ctx context.Context, s *setup, e relay.Event) {
 	switch {
-	case s.over || e.Status == 100:
+	case s.over:
 	case e.Status == 180:
 		w.ringing(ctx, s, e.At, "180")
 	case e.Status == 183:

@@ -146,6 +146,13 @@ func lookup(s []byte, name string) (value []byte, found bool) {
 
 // indexOutside finds c in s outside "…" and <…>; len(s) if there is none.
 func indexOutside(s []byte, c byte) int {
+	at := bytes.IndexByte(s, c)
+	if at < 0 {
+		return len(s)
+	}
+	if bytes.IndexByte(s[:at], '"') < 0 && bytes.IndexByte(s[:at], '<') < 0 {
+		return at // as nearly always
+	}
 	quoted, bracket := false, false
 	for i := 0; i < len(s); i++ {
 		switch b := s[i]; {

@@ -15,6 +15,6 @@ type Event struct {
 	Peer     netip.AddrPort // who sent it to us
 	Invite   []byte         // non-nil: an initial INVITE as it was received
 	Register []byte         // non-nil: a third-party REGISTER that we answered with 200
-	Status   uint16         // an answer to an INVITE; 0: not an answer
+	Status   uint16         // an answer to an INVITE, above 100; 0: not an answer
 	Cancel   bool
 }

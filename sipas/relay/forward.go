@@ -2,6 +2,7 @@ package relay
 
 import (
 	"bytes"
+	"encoding/hex"
 	"fmt"
 	"net/netip"
 	"runtime/debug"
@@ -21,7 +22,7 @@ type forwarder struct {
 	stream    bool
 	signer    *signer
 	probes    *prober
-	out       []byte
+	out, top  []byte // kept for the next message
 	// write sends a message to a peer, or where that connection is gone to orElse. It must not block and may not keep msg.
 	// unsent gives what to answer if it turns out later that a request could not be sent; nil for answers and ACKs.
 	write func(to, orElse netip.AddrPort, msg []byte, unsent func() ownAnswer) error
@@ -136,7 +137,9 @@ func (s *forwarder) answer(msg []byte, m *message, from netip.AddrPort) {
 		if m.status >= 200 {
 			s.setups.ended(key)
 		}
-		s.tell(Event{Branch: key, At: time.Now(), Peer: from, Status: m.status})
+		if m.status > 100 { // 100 comes from the next hop and says nothing of the callee
+			s.tell(Event{Branch: key, At: time.Now(), Peer: from, Status: m.status})
+		}
 	}
 }
 
@@ -209,10 +212,11 @@ func maxForwards(msg []byte, m *message) (n int, ok bool) {
 // relayed is the request as it leaves: our Via on top, where it came from in the Via below, our Route gone, one hop less.
 // The Request-URI and every other byte stay as they came, but for its host where sip.uri_host asks for it.
 func (s *forwarder) relayed(msg []byte, m *message, v via, from netip.AddrPort, key callsign.BranchKey, hops int, w way) []byte {
-	top := fmt.Appendf(nil, "%s%x\r\n", s.via, key)
+	top := append(hex.AppendEncode(append(s.top[:0], s.via...), key[:]), "\r\n"...)
 	if m.maxForwards.line.empty() {
 		top = fmt.Appendf(top, "Max-Forwards: %d\r\n", hops)
 	}
+	s.top = top
 	received := viaEdits(msg, v, from, s.stream)
 	at := m.vias[0].line.from
 	edits := [6]edit{{at: span{at, at}, text: top}, received[0], received[1]}

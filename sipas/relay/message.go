@@ -187,6 +187,13 @@ func valueEnd(msg []byte, v span) int { return indexOutside(msg, v, ',') }
 
 // indexOutside finds c in v outside "…" and <…>; v.to if there is none.
 func indexOutside(msg []byte, v span, c byte) int {
+	at := bytes.IndexByte(v.of(msg), c)
+	if at < 0 {
+		return v.to
+	}
+	if before := msg[v.from : v.from+at]; bytes.IndexByte(before, '"') < 0 && bytes.IndexByte(before, '<') < 0 {
+		return v.from + at // as nearly always
+	}
 	quoted, bracket := false, false
 	for i := v.from; i < v.to; i++ {
 		switch b := msg[i]; {
@@ -208,21 +215,25 @@ func indexOutside(msg []byte, v span, c byte) int {
 
 // param finds ;name or ;name=value among the parameters in v, which begin at the first ';' outside quotes and brackets.
 func param(msg []byte, v span, name string) (value span, found bool) {
-	semicolon := indexOutside(msg, v, ';')
-	for semicolon < v.to {
-		p := span{semicolon + 1, v.to}
-		semicolon = indexOutside(msg, p, ';')
-		p.to = semicolon
-		key := trim(msg, p)
-		val := span{key.to, key.to}
-		if eq := bytes.IndexByte(p.of(msg), '='); eq >= 0 {
-			key, val = trim(msg, span{p.from, p.from + eq}), trim(msg, span{p.from + eq + 1, p.to})
-		}
+	for v.from = indexOutside(msg, v, ';'); v.from < v.to; {
+		var key span
+		key, value, v.from = paramAt(msg, v)
 		if equalFold(key.of(msg), name) {
-			return val, true
+			return value, true
 		}
 	}
 	return span{}, false
+}
+
+// paramAt reads the parameter whose ';' v begins with, and where the next one's is; v.to if there is none.
+func paramAt(msg []byte, v span) (key, value span, next int) {
+	p := span{v.from + 1, v.to}
+	p.to = indexOutside(msg, p, ';')
+	if eq := bytes.IndexByte(p.of(msg), '='); eq >= 0 {
+		return trim(msg, span{p.from, p.from + eq}), trim(msg, span{p.from + eq + 1, p.to}), p.to
+	}
+	key = trim(msg, p)
+	return key, span{key.to, key.to}, p.to
 }
 
 func trim(msg []byte, s span) span {

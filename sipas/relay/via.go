@@ -55,10 +55,20 @@ func readVia(msg []byte, v span) (r via, ok bool) {
 	if r.port == 0 {
 		r.port = defaultPort(equalFold(transport.of(msg), "tls"))
 	}
-	r.branch, _ = param(msg, params, "branch")
-	r.received, _ = param(msg, params, "received")
+	var hasBranch, hasReceived bool
+	for params.from < params.to { // of two of one name the first counts
+		var key, value span
+		key, value, params.from = paramAt(msg, params)
+		switch name := key.of(msg); {
+		case !hasBranch && equalFold(name, "branch"):
+			r.branch, hasBranch = value, true
+		case !hasReceived && equalFold(name, "received"):
+			r.received, hasReceived = value, true
+		case !r.hasRport && equalFold(name, "rport"):
+			r.rport, r.hasRport = value, true
+		}
+	}
 	r.hasReceived = !r.received.empty()
-	r.rport, r.hasRport = param(msg, params, "rport")
 	return r, true
 }
 
