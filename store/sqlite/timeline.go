@@ -28,11 +28,18 @@ func (e *Engine) AppendEvents(ctx context.Context, events []callsign.Event) erro
 			return err
 		}
 		defer func() { _ = event.Close() }()
+		written := map[callsign.CallID]string{} // the calls of these events, with their tenants
 		for i, ev := range events {
 			c := ev.Call
-			if _, err := call.ExecContext(ctx, c.ID[:], ev.Tenant, c.Caller, c.Callee, c.SIPCallID, c.Once, c.Access,
-				string(c.AccessFrom), c.Exempt, c.Private, store.Micros(c.At)); err != nil {
-				return fmt.Errorf("call of event %d of %d: %w", i+1, len(events), err)
+			if tenant, known := written[c.ID]; !known || tenant == "" {
+				if _, err := call.ExecContext(ctx, c.ID[:], ev.Tenant, c.Caller, c.Callee, c.SIPCallID, c.Once, c.Access,
+					string(c.AccessFrom), c.Exempt, c.Private, store.Micros(c.At)); err != nil {
+					return fmt.Errorf("call of event %d of %d: %w", i+1, len(events), err)
+				}
+				written[c.ID] = ev.Tenant
+			}
+			if i%16 == 15 {
+				time.Sleep(time.Microsecond) // on a machine of one core the sockets are read only when somebody waits
 			}
 			if _, err := event.ExecContext(ctx, c.ID[:], ev.Tenant, store.Micros(ev.At), string(ev.Kind), ev.Reason, ev.Link,
 				ev.MessageID, ev.Text, ev.Wire); err != nil {
