@@ -7,9 +7,8 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"os"
 	"runtime"
-	"runtime/debug"
+
 	"sync/atomic"
 	"time"
 
@@ -45,9 +44,6 @@ func (c serveCommand) Run(s surroundings) error {
 	log, err := newLog(lines, config.Log)
 	if err != nil {
 		return usageError{err}
-	}
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(400) // what a call allocates dies young: less collecting, for some memory
 	}
 	d, err := newDaemon(&config, log)
 	if err != nil {

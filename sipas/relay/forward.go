@@ -184,7 +184,7 @@ func (s *forwarder) request(msg []byte, m *message, from netip.AddrPort) {
 	}
 	now := time.Now()
 	if isInvite || w.chosen && !equalFold(method, "ack") {
-		s.setups.began(key, w.to, isInvite, now) // before its answer can come
+		s.setups.began(key, w.to, isInvite, w.chosen, now) // before its answer can come
 	}
 	if !s.send(w.to, w.to, unsent) {
 		s.setups.ended(key)

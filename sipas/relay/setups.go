@@ -33,14 +33,16 @@ type pin struct {
 	addr [16]byte
 	port uint16
 	open bool // an INVITE without a final answer
+	kept bool // beyond it: what follows must go there too
 }
 
 func newGeneration() generation {
 	return generation{byBranch: make(map[callsign.BranchKey]pin, pinnedSize)}
 }
 
-// began remembers where a request went; open: it is an INVITE, whose final answer is awaited.
-func (s *setups) began(key callsign.BranchKey, to netip.AddrPort, open bool, at time.Time) {
+// began remembers where a request went. open: it is an INVITE, whose final answer is awaited; kept: it is remembered beyond
+// that, for its place was chosen here.
+func (s *setups) began(key callsign.BranchKey, to netip.AddrPort, open, kept bool, at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, known := s.find(key); known != nil {
@@ -49,13 +51,13 @@ func (s *setups) began(key callsign.BranchKey, to netip.AddrPort, open bool, at 
 	if s.now.byBranch == nil || len(s.now.byBranch) >= maxPinned || at.Sub(s.since) >= pinnedFor {
 		s.old, s.now, s.since = s.now, newGeneration(), at
 	}
-	s.now.byBranch[key] = pin{to.Addr().As16(), to.Port(), open}
+	s.now.byBranch[key] = pin{to.Addr().As16(), to.Port(), open, kept}
 	if open {
 		s.now.open++
 	}
 }
 
-// target is where a set-up went; known is false where that is forgotten.
+// target is where a set-up went; known is false where that is forgotten, or no longer needed.
 func (s *setups) target(key callsign.BranchKey) (to netip.AddrPort, known bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -68,9 +70,13 @@ func (s *setups) ended(key callsign.BranchKey) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p, in := s.find(key); in != nil && p.open {
+		in.open--
+		if !p.kept {
+			delete(in.byBranch, key)
+			return
+		}
 		p.open = false
 		in.byBranch[key] = p
-		in.open--
 	}
 }
 

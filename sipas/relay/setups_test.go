@@ -19,33 +19,46 @@ func TestSetUpsArePinnedForFourMinutesAndBounded(t *testing.T) {
 		return k
 	}
 	knows := func(n int) bool { _, ok := s.target(key(n)); return ok }
-	s.began(key(1), to, true, start)
+	s.began(key(1), to, true, true, start)
 	if got, ok := s.target(key(1)); !ok || got != to {
 		t.Errorf("got %v, %v, want %v", got, ok, to)
 	}
-	s.began(key(1), netip.MustParseAddrPort("192.0.2.1:1"), true, start) // a retransmission
+	s.began(key(1), netip.MustParseAddrPort("192.0.2.1:1"), true, true, start) // a retransmission
 	if got, _ := s.target(key(1)); got != to || s.open() != 1 {
 		t.Errorf("a retransmission moved it to %v, %d open", got, s.open())
 	}
-	s.began(key(2), to, true, start.Add(pinnedFor))
+	s.began(key(2), to, true, true, start.Add(pinnedFor))
 	s.ended(key(1)) // in the older generation
 	if !knows(1) || !knows(2) || s.open() != 1 {
 		t.Errorf("after four minutes: knows the first %v, the second %v, %d open", knows(1), knows(2), s.open())
 	}
-	s.began(key(3), to, false, start.Add(2*pinnedFor))
+	s.began(key(3), to, false, true, start.Add(2*pinnedFor))
 	s.ended(key(3))
 	s.ended(key(4))
 	if knows(1) || !knows(2) || s.open() != 1 {
 		t.Errorf("after eight minutes: knows the first %v, the second %v, %d open", knows(1), knows(2), s.open())
 	}
 	for n := range 5 * maxPinned {
-		s.began(key(10+n), to, true, start.Add(2*pinnedFor))
+		s.began(key(10+n), to, true, true, start.Add(2*pinnedFor))
 	}
 	if n := len(s.now.byBranch) + len(s.old.byBranch); n > 2*maxPinned || s.open() != n {
 		t.Errorf("%d are kept, %d of them open, want at most %d, all open", n, s.open(), 2*maxPinned)
 	}
 	if !knows(10 + 5*maxPinned - maxPinned) {
 		t.Error("one of the newest is forgotten")
+	}
+}
+
+func TestASetUpWhoseRouteSaysWhereItGoesIsForgottenWithItsAnswer(t *testing.T) {
+	var s setups
+	key, to := callsign.BranchKey{1}, netip.MustParseAddrPort("192.0.2.1:5060")
+	s.began(key, to, true, false, time.Unix(1e9, 0))
+	if _, known := s.target(key); !known || s.open() != 1 {
+		t.Errorf("while it rings: known %v, %d open", known, s.open())
+	}
+	s.ended(key)
+	if _, known := s.target(key); known || s.open() != 0 {
+		t.Errorf("answered: known %v, %d open", known, s.open())
 	}
 }
 

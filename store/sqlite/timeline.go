@@ -38,8 +38,8 @@ func (e *Engine) AppendEvents(ctx context.Context, events []callsign.Event) erro
 				}
 				written[c.ID] = ev.Tenant
 			}
-			if i%16 == 15 {
-				time.Sleep(time.Microsecond) // on a machine of one core the sockets are read only when somebody waits
+			if i%32 == 31 {
+				time.Sleep(100 * time.Microsecond) // with one core Go reads the sockets only when everybody waits
 			}
 			if _, err := event.ExecContext(ctx, c.ID[:], ev.Tenant, store.Micros(ev.At), string(ev.Kind), ev.Reason, ev.Link,
 				ev.MessageID, ev.Text, ev.Wire); err != nil {
