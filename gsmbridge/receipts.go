@@ -83,6 +83,9 @@ func (b *Bridge) receipt(l *link, e early) {
 		a.stat, a.final = e.receipt.Stat, e.receipt.Final()
 	}
 	said := *a
+	if a.final { // kept to know its receipt again
+		a.call = callsign.Call{Caller: a.call.Caller}
+	}
 	r.mu.Unlock()
 	if again {
 		r.lose("duplicate", 1)

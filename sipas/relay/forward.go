@@ -22,9 +22,11 @@ type forwarder struct {
 	stream    bool
 	signer    *signer
 	probes    *prober
-	out, top  []byte // kept for the next message
+	// Kept for the next message.
+	in       message
+	out, top []byte
 	// write sends a message to a peer, or where that connection is gone to orElse. It must not block and may not keep msg.
-	// unsent gives what to answer if it turns out later that a request could not be sent; nil for answers and ACKs.
+	// unsent gives what to answer if it turns out later that a request could not be sent; nil for answers and ACKs, and for datagrams.
 	write func(to, orElse netip.AddrPort, msg []byte, unsent func() ownAnswer) error
 }
 
@@ -74,18 +76,18 @@ func (s *forwarder) message(msg []byte, from netip.AddrPort) (isSIP bool) {
 		s.drop(dropKeepalive)
 		return true
 	}
-	var m message
-	if !scan(msg, &m) {
+	m := &s.in
+	if !scan(msg, m) {
 		s.drop(dropMalformed)
 		return false
 	}
 	switch {
 	case m.status != 0:
-		s.answer(msg, &m, from)
+		s.answer(msg, m, from)
 	case !s.trusted(from.Addr()):
 		s.drop(dropUntrusted)
 	default:
-		s.request(msg, &m, from)
+		s.request(msg, m, from)
 	}
 	return true
 }
@@ -179,7 +181,7 @@ func (s *forwarder) request(msg []byte, m *message, from netip.AddrPort) {
 	}
 	s.out = s.relayed(msg, m, v, from, key, hops, w)
 	var unsent func() ownAnswer
-	if !equalFold(method, "ack") {
+	if s.stream && !equalFold(method, "ack") {
 		unsent = func() ownAnswer { return s.ownAnswer(nil, msg, m, v, from, key, 503) }
 	}
 	now := time.Now()

@@ -42,6 +42,10 @@ func scan(msg []byte, m *message) (ok bool) {
 		return false
 	}
 	for next < len(msg) {
+		if after := pass(msg, next); after > next {
+			next = after
+			continue
+		}
 		name, h, ok := fieldAt(msg, next)
 		if !ok {
 			return false
@@ -54,6 +58,16 @@ func scan(msg []byte, m *message) (ok bool) {
 		m.field(msg, name, h)
 	}
 	return false
+}
+
+// pass is where the next line begins if the one at start has a field that the relay doesn't need, by its first letter; else
+// start. What is folded into such a line is passed as a line of its own.
+func pass(msg []byte, start int) (next int) {
+	switch msg[start] | 0x20 {
+	case 'v', 'r', 'm', 'c', 'i', 'f', 't', '\r' | 0x20, '\n' | 0x20:
+		return start
+	}
+	return start + bytes.IndexByte(msg[start:], '\n') + 1
 }
 
 // fieldAt reads the header field whose line begins at start, with the lines folded into it. An empty line has neither

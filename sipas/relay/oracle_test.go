@@ -45,7 +45,7 @@ func readBySipgo(msg []byte) (f fields, ok bool) {
 
 // without removes the first of a header's values, as far as one comma-separated list of them all.
 func without(values []string) string {
-	all := []byte(strings.Join(values, ","))
+	all := []byte(strings.TrimLeft(strings.Join(values, ","), ", \t\r\n")) // empty values are none
 	end := valueEnd(all, span{0, len(all)})
 	return list(string(all[min(end+1, len(all)):]))
 }
