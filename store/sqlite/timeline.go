@@ -28,11 +28,12 @@ func (e *Engine) AppendEvents(ctx context.Context, events []callsign.Event) erro
 			return err
 		}
 		defer func() { _ = event.Close() }()
+		rows := context.WithoutCancel(ctx) // the driver starts a goroutine for each statement that could be interrupted
 		written := map[callsign.CallID]string{} // the calls of these events, with their tenants
 		for i, ev := range events {
 			c := ev.Call
 			if tenant, known := written[c.ID]; !known || tenant == "" {
-				if _, err := call.ExecContext(ctx, c.ID[:], ev.Tenant, c.Caller, c.Callee, c.SIPCallID, c.Once, c.Access,
+				if _, err := call.ExecContext(rows, c.ID[:], ev.Tenant, c.Caller, c.Callee, c.SIPCallID, c.Once, c.Access,
 					string(c.AccessFrom), c.Exempt, c.Private, store.Micros(c.At)); err != nil {
 					return fmt.Errorf("call of event %d of %d: %w", i+1, len(events), err)
 				}
@@ -41,7 +42,7 @@ func (e *Engine) AppendEvents(ctx context.Context, events []callsign.Event) erro
 			if i%32 == 31 {
 				time.Sleep(100 * time.Microsecond) // with one core Go reads the sockets only when everybody waits
 			}
-			if _, err := event.ExecContext(ctx, c.ID[:], ev.Tenant, store.Micros(ev.At), string(ev.Kind), ev.Reason, ev.Link,
+			if _, err := event.ExecContext(rows, c.ID[:], ev.Tenant, store.Micros(ev.At), string(ev.Kind), ev.Reason, ev.Link,
 				ev.MessageID, ev.Text, ev.Wire); err != nil {
 				return fmt.Errorf("event %d of %d: %w", i+1, len(events), err)
 			}
