@@ -87,10 +87,17 @@ type Process struct {
 // Start runs a program until it ends or the test does. Its output is shown when the test fails.
 func Start(t testing.TB, path string, environ []string, args ...string) *Process {
 	t.Helper()
+	return startAs(t, nil, t.TempDir(), path, environ, args...)
+}
+
+// startAs is Start by another user (nil: by this one), in a folder that it may enter.
+func startAs(t testing.TB, user *syscall.Credential, dir, path string, environ []string, args ...string) *Process {
+	t.Helper()
 	p := &Process{cmd: exec.Command(path, args...), done: make(chan struct{})}
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: user}
 	p.cmd.Env = append(os.Environ(), environ...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
-	p.cmd.Dir = t.TempDir()
+	p.cmd.Dir = dir
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,7 @@ import (
 	codes "modernc.org/sqlite/lib"
 
 	"github.com/callsign-as/callsign"
+	"github.com/callsign-as/callsign/store"
 )
 
 // Options say where the database is. Path is required; it is created if its directory exists.
@@ -32,7 +33,7 @@ type Options struct {
 type Engine struct {
 	o      Options
 	file   atomic.Pointer[file] // nil until it is open
-	feed   feed
+	feed   store.Feed
 	turn   chan struct{} // holds one value while a write transaction runs, and for ever once closed
 	closed chan struct{}
 	once   sync.Once // of Close

@@ -28,7 +28,7 @@ func (e *Engine) AppendEvents(ctx context.Context, events []callsign.Event) erro
 			return err
 		}
 		defer func() { _ = event.Close() }()
-		rows := context.WithoutCancel(ctx) // the driver starts a goroutine for each statement that could be interrupted
+		rows := context.WithoutCancel(ctx)      // the driver starts a goroutine for each statement that could be interrupted
 		written := map[callsign.CallID]string{} // the calls of these events, with their tenants
 		for i, ev := range events {
 			c := ev.Call

@@ -38,7 +38,7 @@ func (e *Engine) write(ctx context.Context, what string, f func(*writing) error)
 		return e.failed(what, err)
 	}
 	for m := range w.changed {
-		e.feed.tell(m, w.rev)
+		e.feed.Tell(m, w.rev)
 	}
 	return nil
 }

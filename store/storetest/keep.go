@@ -353,9 +353,15 @@ func changes(t *testing.T, e Engine) {
 	if first.msisdn != ben || first.rev >= rev(ben) {
 		t.Errorf("creation was told as %v", first)
 	}
-	keep(t, e, said("qq", "1", "x", callsign.Stamp{Version: 1}), said("qq", "1", "y", callsign.Stamp{Version: 2}),
-		said("qq", "2", "z", callsign.Stamp{Version: 1}), said("qq", "nobody's", "z", callsign.Stamp{Version: 1}))
+	keep(t, e, said("qq", "1", "x", callsign.Stamp{Version: 1}), said("qq", "2", "z", callsign.Stamp{Version: 1}),
+		said("qq", "nobody's", "z", callsign.Stamp{Version: 1}))
 	hear("a batch tells each once", told{anna, rev(anna)}, told{ben, rev(ben)})
+	keep(t, e, said("qq", "1", "y", callsign.Stamp{Version: 2}), said("qq", "1", "z", callsign.Stamp{Version: 3}))
+	for heardOf := (told{}); heardOf.rev != rev(anna); {
+		if heardOf = next(t, "the last of two changes of one account", heard); heardOf.msisdn != anna {
+			t.Errorf("heard %v, want of Anna only", heardOf)
+		}
+	}
 	keep(t, e, said("qq", "1", "x", callsign.Stamp{Version: 1})) // stale: nothing to tell
 	put(t, e, ours, chloe)
 	created := next(t, "creation", heard)

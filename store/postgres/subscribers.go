@@ -1,0 +1,183 @@
+package postgres
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/callsign-as/callsign"
+)
+
+// limit bounds what a page may ask for.
+func limit(p callsign.Page) int { return min(cmp.Or(max(p.Limit, 0), 100), 1000) }
+
+// manual is the name of a number's own account.
+func manual(m callsign.MSISDN) string { return strconv.FormatUint(uint64(m), 10) }
+
+// PutSubscriber creates s, with the account for texts set by hand, or renames it: only its MSISDN and Name are read.
+// A number that belongs to another tenant is ErrConflict.
+func (e *Engine) PutSubscriber(ctx context.Context, sc callsign.Scope, s callsign.Subscriber) (created bool, err error) {
+	err = e.write(ctx, "put subscriber "+s.MSISDN.String(), func(w *writing) error {
+		var rev uint64
+		err := w.QueryRow(ctx, `INSERT INTO subscribers (msisdn, tenant, name, rev) VALUES ($1, $2, $3, nextval('revisions'))
+			ON CONFLICT DO NOTHING RETURNING rev`, s.MSISDN, sc.Tenant, octets(s.Name)).Scan(&rev)
+		created = err == nil
+		switch {
+		case created:
+			w.changed[s.MSISDN] = rev
+			return w.insertAccount(ctx, sc.Tenant, s.MSISDN, callsign.ManualNetwork, manual(s.MSISDN))
+		case !errors.Is(err, pgx.ErrNoRows):
+			return err
+		}
+		if err := w.lock(ctx, sc.Tenant, s.MSISDN); errors.Is(err, pgx.ErrNoRows) {
+			return callsign.ErrConflict
+		} else if err != nil {
+			return err
+		}
+		if _, err := w.Exec(ctx, `UPDATE subscribers SET name = $2 WHERE msisdn = $1`, s.MSISDN, octets(s.Name)); err != nil {
+			return err
+		}
+		return w.raise(ctx, s.MSISDN)
+	})
+	return created && err == nil, err
+}
+
+// insertAccount links an account that nobody has; ErrConflict if somebody has it after all.
+func (w *writing) insertAccount(ctx context.Context, tenant string, m callsign.MSISDN, network, account string) error {
+	if _, err := w.Exec(ctx, `INSERT INTO accounts (tenant, network, account, msisdn) VALUES ($1, $2, $3, $4)`,
+		tenant, network, account, m); err != nil {
+		return err
+	}
+	_, err := w.Exec(ctx, `INSERT INTO signatures (msisdn, network, account, tenant) VALUES ($1, $2, $3, $4)`, m, network, account, tenant)
+	return err
+}
+
+// Subscriber is m with its accounts, in the order of network and account; ErrNotFound if it isn't this tenant's.
+func (e *Engine) Subscriber(ctx context.Context, sc callsign.Scope, m callsign.MSISDN) (callsign.Subscriber, error) {
+	what := "subscriber " + m.String()
+	ss, err := e.subscribers(ctx, what, `SELECT * FROM subscribers WHERE tenant = $1 AND msisdn = $2`, sc.Tenant, m)
+	if err != nil {
+		return callsign.Subscriber{}, err
+	}
+	if len(ss) == 0 {
+		return callsign.Subscriber{}, e.failed(what, callsign.ErrNotFound)
+	}
+	return ss[0], nil
+}
+
+// Subscribers are the tenant's, in the order of their numbers; Page.After is a MSISDN.
+func (e *Engine) Subscribers(ctx context.Context, sc callsign.Scope, p callsign.Page) ([]callsign.Subscriber, error) {
+	var after callsign.MSISDN
+	if p.After != "" {
+		if err := after.UnmarshalText([]byte(p.After)); err != nil {
+			return nil, fmt.Errorf("subscribers after: %w", err)
+		}
+	}
+	return e.subscribers(ctx, "subscribers",
+		`SELECT * FROM subscribers WHERE tenant = $1 AND msisdn > $2 ORDER BY msisdn LIMIT $3`, sc.Tenant, after, limit(p))
+}
+
+// subscribers reads whom the query selects. The join leaves nobody out: everyone has the manual account.
+func (e *Engine) subscribers(ctx context.Context, what, query string, args ...any) (ss []callsign.Subscriber, err error) {
+	err = e.read(what, func(pool *pgxpool.Pool) error {
+		rows, err := pool.Query(ctx, `
+			SELECT s.msisdn, s.tenant, s.name, greatest(s.rev, max(g.rev) OVER (PARTITION BY s.msisdn)), `+signatureColumns+`
+			FROM (`+query+`) s JOIN signatures g ON g.msisdn = s.msisdn
+			ORDER BY s.msisdn, g.network COLLATE "C", g.account COLLATE "C"`, args...)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var (
+				s   callsign.Subscriber
+				sig callsign.Signature
+			)
+			if err := scanSignature(rows.Scan, &sig, &s.MSISDN, &s.Tenant, (*octets)(&s.Name), &s.Rev); err != nil {
+				return err
+			}
+			if n := len(ss); n == 0 || ss[n-1].MSISDN != s.MSISDN {
+				ss = append(ss, s)
+			}
+			last := &ss[len(ss)-1]
+			last.Accounts = append(last.Accounts, sig)
+		}
+		return rows.Err()
+	})
+	return ss, err
+}
+
+// DeleteSubscriber forgets m, its accounts and their texts, and revokes its keys. Its revision is used up: should m come
+// again, it goes on above.
+func (e *Engine) DeleteSubscriber(ctx context.Context, sc callsign.Scope, m callsign.MSISDN) error {
+	return e.write(ctx, "delete subscriber "+m.String(), func(w *writing) error {
+		if err := w.lock(ctx, sc.Tenant, m); err != nil {
+			return err
+		}
+		if err := w.one(ctx, `DELETE FROM subscribers WHERE tenant = $1 AND msisdn = $2`, sc.Tenant, m); err != nil {
+			return err
+		}
+		// Numbers are given to others: a key of this one must not open the next owner's data.
+		if _, err := w.Exec(ctx, `UPDATE keys SET revoked = true WHERE tenant = $1 AND role = $2 AND msisdn = $3`,
+			sc.Tenant, string(callsign.RoleSubscriber), m); err != nil {
+			return err
+		}
+		var rev uint64
+		err := w.QueryRow(ctx, `SELECT nextval('revisions')`).Scan(&rev)
+		w.changed[m] = rev
+		return err
+	})
+}
+
+// LinkAccount gives m an account; created is false if it has it already. An account of another subscriber, and anybody
+// else's manual account, are ErrConflict.
+func (e *Engine) LinkAccount(ctx context.Context, sc callsign.Scope, m callsign.MSISDN, network, account string) (created bool, err error) {
+	err = e.write(ctx, "link account of "+m.String(), func(w *writing) error {
+		created = false
+		if err := w.lock(ctx, sc.Tenant, m); err != nil {
+			return err
+		}
+		var owner callsign.MSISDN
+		err := w.QueryRow(ctx, `SELECT msisdn FROM accounts WHERE tenant = $1 AND network = $2 AND account = $3`,
+			sc.Tenant, network, account).Scan(&owner)
+		switch {
+		case err == nil && owner == m:
+			return nil
+		case err != nil && !errors.Is(err, pgx.ErrNoRows):
+			return err
+		case err == nil, network == callsign.ManualNetwork:
+			return callsign.ErrConflict
+		}
+		if err := w.insertAccount(ctx, sc.Tenant, m, network, account); err != nil {
+			return err
+		}
+		created = true
+		return w.raise(ctx, m)
+	})
+	return created && err == nil, err
+}
+
+// UnlinkAccount takes an account, and what it said, from m. The manual one stays: ErrConflict.
+func (e *Engine) UnlinkAccount(ctx context.Context, sc callsign.Scope, m callsign.MSISDN, network, account string) error {
+	return e.write(ctx, "unlink account of "+m.String(), func(w *writing) error {
+		if err := w.lock(ctx, sc.Tenant, m); err != nil {
+			return err
+		}
+		if err := w.one(ctx, `DELETE FROM accounts WHERE tenant = $1 AND msisdn = $2 AND network = $3 AND account = $4`,
+			sc.Tenant, m, network, account); err != nil {
+			return err
+		}
+		if network == callsign.ManualNetwork {
+			return callsign.ErrConflict // and so the deletion is undone
+		}
+		if _, err := w.Exec(ctx, `DELETE FROM signatures WHERE msisdn = $1 AND network = $2 AND account = $3`, m, network, account); err != nil {
+			return err
+		}
+		return w.raise(ctx, m)
+	})
+}
