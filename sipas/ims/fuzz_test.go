@@ -17,7 +17,8 @@ func bySipgo(r Reader, b []byte) (m callsign.MSISDN, accepted bool) {
 	line, _, _ := bytes.Cut(b, []byte("\r\n"))
 	header, _, _ := bytes.Cut(b, []byte("\r\n\r\n"))
 	msg, err := sipgo.ParseSIP(b)
-	if err != nil || bytes.Count(header, []byte("\n")) != bytes.Count(header, []byte("\r\n")) { // it knows no bare line ends
+	if err != nil || bytes.Count(header, []byte("\n")) != bytes.Count(header, []byte("\r\n")) || // it knows no bare line ends,
+		bytes.ContainsAny(header, "\v\f\u0085\u00a0") { // and takes all of Unicode's white space for white space
 		return 0, false
 	}
 	req, ok := msg.(*sip.Request)

@@ -43,11 +43,15 @@ func readBySipgo(msg []byte) (f fields, ok bool) {
 	return f, true
 }
 
-// without removes the first of a header's values, as far as one comma-separated list of them all.
-func without(values []string) string {
-	all := []byte(strings.TrimLeft(strings.Join(values, ","), ", \t\r\n")) // empty values are none
-	end := valueEnd(all, span{0, len(all)})
-	return list(string(all[min(end+1, len(all)):]))
+// without removes the first of a header's values. Each line is a list of its own: a quote left open ends with it.
+func without(lines []string) string {
+	for i, line := range lines {
+		if all := []byte(strings.TrimLeft(line, ", \t\r\n")); len(all) > 0 { // empty values are none
+			end := valueEnd(all, span{0, len(all)})
+			return list(strings.Join(append([]string{string(all[min(end+1, len(all)):])}, lines[i+1:]...), ","))
+		}
+	}
+	return ""
 }
 
 // list writes a list without white space and empty values, which mean nothing in one.
