@@ -28,6 +28,7 @@ var arrows = map[string][]string{
 	"sigsync":         {"."},
 	"store":           {"."},
 	"store/sqlite":    {".", "store"},
+	"store/postgres":  {".", "store"},
 	"store/storetest": {".", "store"},
 	"api":             {"."},
 	"cmd/callsign":    {"*"},

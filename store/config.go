@@ -3,14 +3,15 @@ package store
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 )
 
 // Config says where everything is kept: the section "store".
 type Config struct {
-	URL       string        `yaml:"url" doc:"sqlite://FILE, relative to the working directory, or sqlite:///ABSOLUTE/FILE"`
-	KeepCalls time.Duration `yaml:"keep_calls" doc:"how long timelines of calls are kept; 1h to 87600h"`
+	URL       string        `yaml:"url" secret:"true" doc:"sqlite://FILE, relative to the working directory, or sqlite:///ABSOLUTE/FILE; postgres://USER:PASSWORD@HOST:PORT/DATABASE for several nodes, with libpq's parameters and pool_max_conns (10)"`
+	KeepCalls time.Duration `yaml:"keep_calls" doc:"how long timelines of calls are kept, to the end of their day in UTC; 1h to 87600h"`
 }
 
 // DefaultConfig keeps everything in a file beside the program's working directory.
@@ -23,19 +24,35 @@ func (c *Config) Validate() error {
 	scheme, rest, found := strings.Cut(c.URL, "://")
 	switch {
 	case !found:
-		return fmt.Errorf("store.url %q is no URL: use sqlite://FILE or sqlite:///ABSOLUTE/FILE", c.URL)
-	case scheme == "postgres" || scheme == "postgresql":
-		return errors.New("store.url: PostgreSQL is not built yet in this version: use sqlite://FILE")
+		return fmt.Errorf("store.url %q is no URL: use sqlite://FILE, sqlite:///ABSOLUTE/FILE or postgres://…", c.URL)
+	case c.IsPostgres():
+		if u, err := url.Parse(c.URL); err != nil || u.Host == "" || u.Path == "" || u.Path == "/" {
+			return errors.New("store.url can't be used: write postgres://USER:PASSWORD@HOST:PORT/DATABASE, special characters in the password as %XX")
+		}
 	case scheme != "sqlite":
-		return fmt.Errorf("store.url: there is no engine %q: use sqlite://FILE", scheme)
+		return fmt.Errorf("store.url: there is no engine %q: use sqlite://FILE or postgres://USER:PASSWORD@HOST:PORT/DATABASE", scheme)
 	case rest == "" || strings.HasSuffix(rest, "/"):
 		return errors.New("store.url names no file: use sqlite://FILE or sqlite:///ABSOLUTE/FILE")
 	case strings.ContainsAny(rest, "?#"):
 		return errors.New("store.url: sqlite takes a file and no parameters: leave out ? and # and what follows")
-	case c.KeepCalls < time.Hour || c.KeepCalls > 10*365*24*time.Hour:
+	}
+	if c.KeepCalls < time.Hour || c.KeepCalls > 10*365*24*time.Hour {
 		return fmt.Errorf("store.keep_calls is %v: use 1h to 87600h", c.KeepCalls)
 	}
 	return nil
+}
+
+// IsPostgres reports whether a PostgreSQL server is meant.
+func (c *Config) IsPostgres() bool {
+	return strings.HasPrefix(c.URL, "postgres://") || strings.HasPrefix(c.URL, "postgresql://")
+}
+
+// Redacted is the URL without its password, to be shown and logged.
+func (c *Config) Redacted() string {
+	if u, err := url.Parse(c.URL); err == nil && c.IsPostgres() {
+		return u.Redacted()
+	}
+	return c.URL
 }
 
 // Path is the SQLite file of a valid URL.

@@ -16,8 +16,9 @@ func TestConfig(t *testing.T) {
 		"sqlite://":                        {err: "names no file"},
 		"sqlite:///var/lib/":               {err: "names no file"},
 		"sqlite://x.db?mode=ro":            {err: "no parameters"},
-		"postgres://u:secret@db/callsign":  {err: "not built yet"},
-		"postgresql://u:secret@db/callsig": {err: "not built yet"},
+		"postgres://u:secret@db":           {err: "HOST:PORT/DATABASE"},
+		"postgresql://u:secret@/callsign":  {err: "HOST:PORT/DATABASE"},
+		"postgres://u:secret%@db/callsign": {err: "as %XX"},
 		"mysql://u:secret@db/x":            {err: "no engine"},
 	} {
 		c := DefaultConfig()
@@ -38,5 +39,18 @@ func TestConfig(t *testing.T) {
 	}
 	if err := (&CacheConfig{URL: "redis://:secret@x"}).Validate(); err == nil || strings.Contains(err.Error(), "secret") {
 		t.Errorf("a shared cache: %v, want an error without its password", err)
+	}
+}
+
+func TestAURLIsShownWithoutItsPassword(t *testing.T) {
+	for url, want := range map[string]string{
+		"sqlite://x.db":                        "sqlite://x.db",
+		"postgres://u:secret@db:5432/callsign": "postgres://u:xxxxx@db:5432/callsign",
+	} {
+		c := DefaultConfig()
+		c.URL = url
+		if err := c.Validate(); err != nil || c.Redacted() != want {
+			t.Errorf("%s is shown as %s, %v, want %s", url, c.Redacted(), err, want)
+		}
 	}
 }

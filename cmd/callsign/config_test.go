@@ -64,7 +64,7 @@ func TestAConfigurationThatCannotBeUsedSaysWhatToDo(t *testing.T) {
 		"a wrong type":             {"show:\n  window: soon\n", nil, []string{"line 2", "soon"}},
 		"no YAML":                  {"sip: [\n", nil, []string{"line"}},
 		"a range":                  {"show: { caller_ranges: [x] }\n", nil, []string{"show.caller_ranges[0]", "use a prefix"}},
-		"PostgreSQL":               {"store: { url: postgres://u:secret@h/db }\n", nil, []string{"store.url", "use sqlite://"}},
+		"PostgreSQL":               {"store: { url: postgres://u:secret@h }\n", nil, []string{"store.url", "HOST:PORT/DATABASE"}},
 		"a cache":                  {"cache: { url: redis://h }\n", nil, []string{"cache.url"}},
 		"a provider":               {"sync: { providers: [ { network: qq } ] }\n", nil, []string{"sync.providers", "/v1/push"}},
 		"a log level":              {"log: { level: loud }\n", nil, []string{"log.level", "use debug"}},

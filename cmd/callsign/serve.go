@@ -23,7 +23,6 @@ import (
 	"github.com/callsign-as/callsign/sipas"
 	"github.com/callsign-as/callsign/sipas/relay"
 	"github.com/callsign-as/callsign/store"
-	"github.com/callsign-as/callsign/store/sqlite"
 )
 
 type serveCommand struct {
@@ -52,7 +51,7 @@ func (c serveCommand) Run(s surroundings) error {
 	for _, w := range warnings(&config) {
 		log.Warn("nothing will be sent", "part", w.Part, "problem", w.Problem, "do", w.Do)
 	}
-	log.Info("serving", "sip", config.SIP.Listen, "http", d.listener.Addr().String(), "store", config.Store.URL, "version", version())
+	log.Info("serving", "sip", config.SIP.Listen, "http", d.listener.Addr().String(), "store", config.Store.Redacted(), "version", version())
 	return d.run(s.ctx)
 }
 
@@ -62,7 +61,7 @@ type daemon struct {
 	log      *slog.Logger
 	relay    *relay.Relay
 	listener net.Listener
-	engine   *sqlite.Engine
+	engine   engine
 	opening  atomic.Pointer[error] // why the store is not open yet; nil: it is
 	draining atomic.Bool
 	cached   *store.Cached
@@ -97,7 +96,7 @@ func newDaemon(config *Config, log *slog.Logger) (_ *daemon, err error) {
 	if d.listener, err = net.Listen("tcp", config.HTTP.Listen); err != nil {
 		return nil, fmt.Errorf("%w: if another process has it, stop that one or change http.listen", err)
 	}
-	d.engine = sqlite.New(sqlite.Options{Path: config.Store.Path(), Log: room("store")})
+	d.engine = newEngine(config.Store, room("store"))
 	notYet := errors.New("it is not open yet")
 	d.opening.Store(&notYet)
 	d.cached = store.NewCached(store.CachedOptions{Truth: d.engine, Metrics: metrics, Log: room("store")})
@@ -217,7 +216,8 @@ func (d *daemon) forget(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case now := <-tick.C:
-			n, err := d.engine.Forget(ctx, now.Add(-d.config.Store.KeepCalls))
+			// By whole days, which PostgreSQL drops at once.
+			n, err := d.engine.Forget(ctx, now.Add(-d.config.Store.KeepCalls).Truncate(24*time.Hour))
 			if err != nil {
 				d.log.Warn("old timelines could not be removed; it is tried again in an hour", "err", err)
 			} else if n > 0 {
@@ -309,15 +309,6 @@ func (d *daemon) access(c callsign.Call) string {
 	return said + "; registered: SMS over IP " + has[sms] + ", USSD over IP " + has[ussi]
 }
 
-// openEngine opens the store for a command.
-func openEngine(ctx context.Context, c *Config, log *slog.Logger) (*sqlite.Engine, error) {
-	engine := sqlite.New(sqlite.Options{Path: c.Store.Path(), Log: log})
-	if err := engine.Open(ctx); err != nil {
-		return nil, err
-	}
-	return engine, nil
-}
-
 type migrateCommand struct {
 	Config string `short:"c" placeholder:"FILE" help:"The configuration; without it defaults and environment."`
 }
@@ -333,6 +324,6 @@ func (c migrateCommand) Run(s surroundings) error {
 		return err
 	}
 	defer engine.Close()
-	_, err = fmt.Fprintf(s.stdout, "%s: the schema is up to date\n", config.Store.URL)
+	_, err = fmt.Fprintf(s.stdout, "%s: the schema is up to date\n", config.Store.Redacted())
 	return err
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/callsign-as/callsign/deploy/peer"
 )
 
 type object = map[string]any
@@ -47,8 +49,14 @@ type ack struct {
 }
 
 func TestWhatWasAcknowledgedOutlivesAKilledNode(t *testing.T) {
+	t.Run("SQLite", func(t *testing.T) { acknowledgedOutlivesAKilledNode(t, serve(t, nil)) })
+	t.Run("PostgreSQL", func(t *testing.T) {
+		acknowledgedOutlivesAKilledNode(t, serve(t, on(peer.Postgres(t, false).Database(""))))
+	})
+}
+
+func acknowledgedOutlivesAKilledNode(t *testing.T, n *node) {
 	const pushes, accounts = 2000, 50
-	n := serve(t, nil)
 	key := strings.TrimSpace(n.command("key", "create", "--role", "source", "--network", "im", "--name", "test"))
 	for i := range accounts {
 		n.do(http.MethodPut, fmt.Sprintf("/v1/subscribers/+86139000001%02d", i), "{}", nil)
