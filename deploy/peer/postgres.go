@@ -89,6 +89,7 @@ func (s *PostgreSQL) Start() {
 
 // Stop stops the server at once, breaking its connections.
 func (s *PostgreSQL) Stop() {
+	s.Resume() // one that hangs would not hear of it
 	_ = s.process.cmd.Process.Signal(syscall.SIGINT)
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()

@@ -84,8 +84,8 @@ func FuzzSpliceAgainstSipgo(f *testing.F) {
 		if !readable || !ok {
 			return
 		}
-		if crlf := bytes.ReplaceAll(msg[:m.end], []byte("\r\n"), nil); bytes.ContainsAny(crlf, "\r\n") {
-			return // where a line ends is then read in more than one way
+		if crlf := bytes.ReplaceAll(msg[:m.end], []byte("\r\n"), nil); bytes.ContainsAny(crlf, "\r\n\v\f\u0085\u00a0") {
+			return // where a line ends, and what white space is, is then read in more than one way
 		}
 		if _, ok := readRoute(msg, m.routes[0].value); m.nRoutes > 0 && !ok {
 			return // refused
