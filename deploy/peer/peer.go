@@ -97,7 +97,7 @@ func startAs(t testing.TB, user *syscall.Credential, dir, path string, environ [
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: user}
 	p.cmd.Env = append(os.Environ(), environ...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
-	p.cmd.Dir = dir
+	p.cmd.Dir, p.cmd.WaitDelay = dir, 5*time.Second // what it leaves behind may hold its output open
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
