@@ -12,6 +12,7 @@ done
 for pair in ims_isc:kamailio-ims-modules presence:kamailio-presence-modules; do # no commands, but Kamailio's modules
 	ls /usr/lib/*/kamailio/modules/"${pair%%:*}.so" >/dev/null 2>&1 || missing="$missing ${pair#*:}"
 done
+ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$missing postgresql" # not in PATH either
 sh deploy/install.sh $missing || exit 1
 npm install --silent --no-audit --no-fund --prefix "$work/node" smpp@0.5.1 >"$work/npm.log" 2>&1 || {
 	cat "$work/npm.log"

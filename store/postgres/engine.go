@@ -94,6 +94,9 @@ func (e *Engine) config() (*pgxpool.Config, error) {
 	}
 	for name, value := range map[string]string{
 		"application_name": "callsign", "synchronous_commit": "on",
+		// Every statement finds its few rows by their keys, so one plan serves for all: the planner can't know how few rows an
+		// array brings, nor that a key leads to one partition, and would plan anew for each look-up.
+		"plan_cache_mode": "force_generic_plan", "enable_hashjoin": "off", "enable_mergejoin": "off",
 		"statement_timeout":                   fmt.Sprint(statementTimeout.Milliseconds()),
 		"idle_in_transaction_session_timeout": fmt.Sprint(statementTimeout.Milliseconds()),
 	} {

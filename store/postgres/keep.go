@@ -21,34 +21,35 @@ SELECT FROM subscribers WHERE msisdn IN (
     SELECT msisdn FROM unnest($1::text[], $2::text[], $3::text[]) AS e(tenant, network, account) JOIN accounts USING (tenant, network, account))
 ORDER BY msisdn FOR NO KEY UPDATE`
 
-// keepWave is Stamp.Newer as a WHERE, for entries of different accounts: the greater (epoch, version) wins; of two timed
-// writes of one microsecond the later received one does, unless it says nothing new. An account that has said nothing (epoch
-// IS NULL) takes anything; one that comes again under the time of its receipt wins over nothing that was said. It tells what
-// became of each, and NOTIFY of what changed.
+// keepWave is Stamp.Newer as a condition, for entries of different accounts whose subscribers are locked: the greater (epoch,
+// version) wins; of two timed writes of one microsecond the later received one does, unless it says nothing new. An account
+// that has said nothing (epoch IS NULL) takes anything; one that comes again under the time of its receipt wins over nothing
+// that was said. It tells what became of each, and NOTIFY of what changed.
 const keepWave = `
-WITH e AS (
-    SELECT * FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::bytea[], $7::bytea[], $8::bytea[],
+WITH held AS (
+    SELECT e.*, g.msisdn, CASE
+        WHEN g.msisdn IS NULL THEN 'unlinked'
+        WHEN g.epoch IS NULL THEN 'stored'
+        WHEN e.again THEN 'duplicate'
+        WHEN (e.epoch, e.version) > (g.epoch, g.version) THEN 'stored'
+        WHEN (e.epoch, e.version) < (g.epoch, g.version) THEN 'stale'
+        WHEN e.epoch = $14 AND e.text <> g.text THEN 'stored'
+        ELSE 'duplicate' END AS status
+    FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::bytea[], $7::bytea[], $8::bytea[],
         $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::boolean[])
         AS e(i, tenant, network, account, text, shown, lang, origin, epoch, version, at, expires, again)
-), kept AS (
-    UPDATE signatures g SET text = e.text, shown = e.shown, lang = e.lang, origin = e.origin,
-        epoch = e.epoch, version = e.version, at = e.at, expires = e.expires, rev = nextval('revisions')
-    FROM e JOIN accounts a USING (tenant, network, account)
-    WHERE g.msisdn = a.msisdn AND g.network = a.network AND g.account = a.account
-        AND (g.epoch IS NULL OR NOT e.again
-            AND ((e.epoch, e.version) > (g.epoch, g.version) OR (e.epoch, e.version) = (g.epoch, g.version) AND e.epoch = $14 AND g.text <> e.text))
-    RETURNING e.i, g.msisdn, g.rev
-), told AS (
-    SELECT pg_notify($15, string_agg(msisdn || ' ' || rev, ',')) FROM (SELECT msisdn, max(rev) AS rev FROM kept GROUP BY msisdn) AS c HAVING count(*) > 0
-)
-SELECT e.i, CASE
-    WHEN kept.i IS NOT NULL THEN 'stored'
-    WHEN g.msisdn IS NULL THEN 'unlinked'
-    WHEN e.again OR (g.epoch, g.version) = (e.epoch, e.version) THEN 'duplicate'
-    ELSE 'stale' END, (SELECT count(*) FROM told)
-FROM e LEFT JOIN kept USING (i)
     LEFT JOIN accounts a USING (tenant, network, account)
-    LEFT JOIN signatures g ON g.msisdn = a.msisdn AND g.network = a.network AND g.account = a.account`
+    LEFT JOIN signatures g ON g.msisdn = a.msisdn AND g.network = a.network AND g.account = a.account
+), kept AS (
+    UPDATE signatures g SET text = h.text, shown = h.shown, lang = h.lang, origin = h.origin,
+        epoch = h.epoch, version = h.version, at = h.at, expires = h.expires, rev = nextval('revisions')
+    FROM held h WHERE h.status = 'stored' AND g.msisdn = h.msisdn AND g.network = h.network AND g.account = h.account
+    RETURNING g.msisdn, g.rev
+), told AS (
+    SELECT pg_notify($15, string_agg(msisdn || ' ' || rev, ','))
+    FROM (SELECT msisdn, max(rev) AS rev, row_number() OVER () / $16 AS part FROM kept GROUP BY msisdn) AS c GROUP BY part
+)
+SELECT i, status, (SELECT count(*) FROM told) FROM held`
 
 // Keep commits the entries in their order, all or none, and returns after the commit. It is one round trip: the server takes
 // what comes between two syncs as one transaction.
@@ -150,9 +151,6 @@ func plan(entries []callsign.Entry, cursors map[source]int64) (statuses []callsi
 		}
 		key := accountKey{en.Tenant, en.Network, en.Account}
 		n := next[key]
-		for n < len(waves) && len(waves[n].i) >= toldAtOnce {
-			n++
-		}
 		next[key] = n + 1
 		if n == len(waves) {
 			waves = append(waves, &wave{})
@@ -172,7 +170,7 @@ func plan(entries []callsign.Entry, cursors map[source]int64) (statuses []callsi
 	}
 	for _, w := range waves {
 		b.Queue(keepWave, w.i, w.tenant, w.network, w.account, w.text, w.shown, w.lang, w.origin, w.epoch, w.version, w.at, w.expires,
-			w.again, callsign.TimedEpoch, channel).Query(func(rows pgx.Rows) error {
+			w.again, callsign.TimedEpoch, channel, toldAtOnce).Query(func(rows pgx.Rows) error {
 			var (
 				i      int
 				status callsign.Status

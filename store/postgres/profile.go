@@ -10,10 +10,9 @@ import (
 	"github.com/callsign-as/callsign/store"
 )
 
-// signatureColumns are what scanSignature reads; g is signatures, outer joined.
+// signatureColumns are what scanSignature reads; g is signatures.
 const signatureColumns = `
-	coalesce(g.network, ''), coalesce(g.account, ''), coalesce(g.text, ''), coalesce(g.shown, ''), coalesce(g.lang, ''),
-	coalesce(g.epoch, 0), coalesce(g.version, 0), coalesce(g.at, 0), coalesce(g.expires, 0), coalesce(g.origin, '')`
+	g.network, g.account, g.text, g.shown, g.lang, coalesce(g.epoch, 0), g.version, g.at, g.expires, g.origin`
 
 // scanSignature reads the fields before it and then a signature.
 func scanSignature(scan func(...any) error, s *callsign.Signature, before ...any) error {
@@ -24,22 +23,26 @@ func scanSignature(scan func(...any) error, s *callsign.Signature, before ...any
 	return err
 }
 
+// profileQuery reads all that a subscriber's accounts say, first what may be shown, of that the latest.
 const profileQuery = `
-SELECT s.msisdn, s.tenant, s.name, greatest(s.rev, (SELECT max(rev) FROM signatures WHERE msisdn = s.msisdn)), ` + signatureColumns + `
-FROM subscribers s
-LEFT JOIN signatures g ON g.msisdn = s.msisdn AND g.shown <> '' AND (g.expires = 0 OR g.expires > $2)
+SELECT g.shown <> '' AND (g.expires = 0 OR g.expires > $2) AS showable, s.msisdn, s.tenant, s.name, greatest(s.rev, max(g.rev) OVER ()), ` + signatureColumns + `
+FROM subscribers s JOIN signatures g ON g.msisdn = $1
 WHERE s.msisdn = $1
-ORDER BY g.at DESC NULLS LAST, g.network COLLATE "C", g.account COLLATE "C" LIMIT 1`
+ORDER BY showable DESC, g.at DESC, g.network COLLATE "C", g.account COLLATE "C" LIMIT 1`
 
 // Profile is what a call needs to know of m. Of several accounts the one that spoke last is shown; ErrNotFound if m is
 // nobody's.
 func (e *Engine) Profile(ctx context.Context, m callsign.MSISDN) (p callsign.Profile, err error) {
+	var showable bool
 	err = e.read("profile of "+m.String(), func(pool *pgxpool.Pool) error {
 		return scanSignature(pool.QueryRow(ctx, profileQuery, m, time.Now().UnixMicro()).Scan, &p.Signature,
-			&p.MSISDN, &p.Tenant, (*octets)(&p.Name), &p.Rev)
+			&showable, &p.MSISDN, &p.Tenant, (*octets)(&p.Name), &p.Rev)
 	})
 	if err != nil {
 		return callsign.Profile{}, err
+	}
+	if !showable {
+		p.Signature = callsign.Signature{}
 	}
 	return p, nil
 }

@@ -12,7 +12,7 @@ CREATE TABLE subscribers (
     tenant text   NOT NULL CHECK (tenant <> ''),
     name   bytea  NOT NULL,
     rev    bigint NOT NULL
-) PARTITION BY HASH (msisdn);
+);
 CREATE INDEX subscribers_tenant ON subscribers (tenant, msisdn);
 
 -- Who has an account: its key must be unique over all subscribers.
@@ -22,7 +22,7 @@ CREATE TABLE accounts (
     account text   NOT NULL CHECK (account <> ''),
     msisdn  bigint NOT NULL REFERENCES subscribers ON DELETE CASCADE,
     PRIMARY KEY (tenant, network, account)
-) PARTITION BY HASH (tenant, network, account);
+);
 CREATE INDEX accounts_msisdn ON accounts (msisdn);
 
 -- What each account last said, beside its subscriber's others. epoch is NULL until it says something, so that the first
@@ -48,8 +48,6 @@ CREATE TABLE signatures (
 DO $$
 BEGIN
     FOR i IN 0..15 LOOP
-        EXECUTE format('CREATE TABLE subscribers_%s PARTITION OF subscribers FOR VALUES WITH (MODULUS 16, REMAINDER %s)', i, i);
-        EXECUTE format('CREATE TABLE accounts_%s PARTITION OF accounts FOR VALUES WITH (MODULUS 16, REMAINDER %s)', i, i);
         -- Room on each page, so that a change of a text touches no index.
         EXECUTE format('CREATE TABLE signatures_%s PARTITION OF signatures FOR VALUES WITH (MODULUS 16, REMAINDER %s) WITH (fillfactor = 70)', i, i);
     END LOOP;
