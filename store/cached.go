@@ -28,8 +28,9 @@ type Truth interface {
 type CachedOptions struct {
 	Truth    Truth
 	MaxBytes int           // what profiles may take of memory; default 64 MiB, about 250,000 of them
-	MaxAge   time.Duration // after it a profile is read again, so that what the feed missed heals; default 60 s
-	MaxStale time.Duration // how old a profile may be shown while the truth can't be read; default 10 min
+	MaxAge   time.Duration // after it a profile is read again, so that what the feed missed heals; default 1 h
+	Unfed    time.Duration // the same while the feed is away, which then tells of no change; default 60 s
+	MaxStale time.Duration // how long ago a profile may have been true that is shown while the truth can't be read; default 10 min
 	Metrics  prometheus.Registerer
 	Log      *slog.Logger
 }
@@ -40,6 +41,8 @@ type Cached struct {
 	o          CachedOptions
 	began      time.Time
 	generation atomic.Uint32 // raised by lost: what was read in an earlier one may be old
+	stands     atomic.Bool   // the feed does
+	stood      atomic.Int64  // when it last did, before it went away: a time.Duration since began
 	shards     [shards]shard
 	metrics    cachedMetrics
 }
@@ -47,7 +50,8 @@ type Cached struct {
 // NewCached makes one. It answers at once; what has changed it learns once Run runs.
 func NewCached(o CachedOptions) *Cached {
 	o.MaxBytes = cmp.Or(o.MaxBytes, 64<<20)
-	o.MaxAge = cmp.Or(o.MaxAge, time.Minute)
+	o.MaxAge = cmp.Or(o.MaxAge, time.Hour)
+	o.Unfed = cmp.Or(o.Unfed, time.Minute)
 	o.MaxStale = cmp.Or(o.MaxStale, 10*time.Minute)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -104,8 +108,8 @@ func (c *Cached) look(s *shard, m callsign.MSISDN) held {
 		return held{}
 	}
 	now := time.Now()
-	age := now.Sub(c.began) - e.read
-	if age > c.o.MaxStale {
+	age, unfed := now.Sub(c.began)-e.read, c.unfed(e, now.Sub(c.began))
+	if unfed > c.o.MaxStale {
 		return held{}
 	}
 	h := held{found: e.rev > 0, state: fresh}
@@ -114,10 +118,23 @@ func (c *Cached) look(s *shard, m callsign.MSISDN) held {
 	}
 	// Once the shown signature has expired, another account's may be the next.
 	ended := e.expires != 0 && now.UnixMicro() >= e.expires
-	if age > c.o.MaxAge || ended || e.generation != c.generation.Load() {
+	if age > c.o.MaxAge || unfed > c.o.Unfed || ended || e.generation != c.generation.Load() {
 		h.state = stale
 	}
 	return h
+}
+
+// unfed is for how long e may have been untrue without our being told: since it was read, or since the feed that has stood by
+// it went away.
+func (c *Cached) unfed(e *entry, now time.Duration) time.Duration {
+	stood := time.Duration(c.stood.Load())
+	switch generation := c.generation.Load(); {
+	case e.generation == generation && c.stands.Load():
+		stood = now
+	case e.generation != generation && e.generation+1 != generation:
+		stood = e.read
+	}
+	return now - max(e.read, stood)
 }
 
 // flight is one read of the truth for all who ask for a number at the same time.
@@ -217,11 +234,15 @@ func (c *Cached) Run(ctx context.Context) error {
 	for {
 		err := c.o.Truth.Changes(ctx, c.changed, func() {
 			c.lost()
+			c.stands.Store(true)
 			if down {
 				c.o.Log.Info("the feed of changes stands again")
 			}
 			wait, down = first, false
 		})
+		if c.stands.Swap(false) {
+			c.stood.Store(int64(time.Since(c.began)))
+		}
 		if ctx.Err() != nil {
 			return nil
 		}

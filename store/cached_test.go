@@ -22,6 +22,7 @@ type truth struct {
 	mu       sync.Mutex
 	profiles map[callsign.MSISDN]callsign.Profile
 	err      error
+	feedErr  error
 	gate     chan struct{}
 	reads    int
 	feeds    int
@@ -56,7 +57,11 @@ func (tr *truth) Changes(ctx context.Context, changed func(callsign.MSISDN, uint
 	tr.mu.Lock()
 	tr.feeds++
 	tr.changed, tr.lost = changed, lost
+	err := tr.feedErr
 	tr.mu.Unlock()
+	if err != nil {
+		return err
+	}
 	lost()
 	select {
 	case <-ctx.Done():
@@ -80,6 +85,16 @@ func (tr *truth) fail(err error) {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
 	tr.err = err
+}
+
+// feed ends the feed and keeps it from standing again, or lets it.
+func (tr *truth) feed(err error) {
+	tr.mu.Lock()
+	tr.feedErr = err
+	tr.mu.Unlock()
+	if err != nil {
+		tr.cut <- err
+	}
 }
 
 func (tr *truth) hold() (release func()) {
@@ -138,12 +153,16 @@ func TestCached(t *testing.T) {
 	change := func(rev, told uint64) func(*Cached, *truth) {
 		return func(_ *Cached, tr *truth) { tr.set(rev); tr.changed(1, told) }
 	}
-	down := func(_ *Cached, tr *truth) { tr.fail(errDown) }
-	up := func(_ *Cached, tr *truth) { tr.fail(nil) }
+	down := func(_ *Cached, tr *truth) { tr.fail(errDown); tr.feed(errDown) }
+	up := func(_ *Cached, tr *truth) { tr.fail(nil); tr.feed(nil); time.Sleep(6 * time.Second) }
+	unfed := func(_ *Cached, tr *truth) { tr.feed(errDown) }
 
 	for sentence, steps := range map[string][]step{
 		"a second look reads memory":               {{nothing, 1, 1}, {silently(2), 1, 0}},
-		"after a minute it is read again":          {{nothing, 1, 1}, {silently(2), 1, 0}, {wait(61 * time.Second), 2, 1}},
+		"after an hour it is read again":           {{nothing, 1, 1}, {silently(2), 1, 0}, {wait(59 * time.Minute), 1, 0}, {wait(2 * time.Minute), 2, 1}},
+		"the feed away, after a minute":            {{nothing, 1, 1}, {unfed, 1, 0}, {silently(2), 1, 0}, {wait(61 * time.Second), 2, 1}},
+		"a minute of the feed's, not of its own":   {{nothing, 1, 1}, {wait(30 * time.Minute), 1, 0}, {unfed, 1, 0}, {wait(59 * time.Second), 1, 0}, {wait(2 * time.Second), 1, 1}},
+		"the truth away, however old it is":        {{nothing, 1, 1}, {wait(50 * time.Minute), 1, 0}, {down, 1, 0}, {wait(9 * time.Minute), 1, 1}, {wait(2 * time.Minute), -1, 1}},
 		"a change is read at once":                 {{nothing, 1, 1}, {change(2, 2), 2, 1}},
 		"a change told late changes nothing":       {{nothing, 1, 1}, {change(3, 3), 3, 1}, {change(3, 2), 3, 0}},
 		"a deletion is read at once":               {{nothing, 1, 1}, {change(0, 2), 0, 1}, {nothing, 0, 0}},
@@ -209,7 +228,7 @@ func TestPeekReadsMemoryOnly(t *testing.T) {
 		if p, _, _ := c.Peek(1); p != want {
 			t.Errorf("memory has %+v, want %+v", p, want)
 		}
-		time.Sleep(61 * time.Second)
+		time.Sleep(61 * time.Minute)
 		peek("too old", 0, false, false)
 		tr.set(0)
 		_, _ = c.Profile(t.Context(), 1)
@@ -319,7 +338,7 @@ func TestAHungTruthCostsNoMoreThanTheCallersTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, tr := cache(t)
 		_, _ = c.Profile(t.Context(), 1)
-		time.Sleep(2 * time.Minute)
+		time.Sleep(61 * time.Minute)
 		release := tr.hold()
 		defer release()
 		began := time.Now()

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -103,6 +104,7 @@ func FuzzSpliceAgainstSipgo(f *testing.F) {
 		if got, want := list(strings.Join(after.routes, ",")), without(before.routes); got != want {
 			t.Fatalf("Routes are\n%q\nwant\n%q\nfrom\n%q", got, want, before.routes)
 		}
+		after.vias = slices.DeleteFunc(after.vias, func(v string) bool { return strings.Trim(v, ", \t") == "" })
 		if got := after.vias[0]; !strings.Contains(got, ourCookie) {
 			t.Fatalf("the first Via is %q, not ours", got)
 		}
