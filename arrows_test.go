@@ -29,6 +29,7 @@ var arrows = map[string][]string{
 	"store":           {"."},
 	"store/sqlite":    {".", "store"},
 	"store/postgres":  {".", "store"},
+	"store/redis":     {".", "store"},
 	"store/storetest": {".", "store"},
 	"api":             {"."},
 	"cmd/callsign":    {"*"},
@@ -38,6 +39,7 @@ var arrows = map[string][]string{
 	"deploy/bench/harm":        {},
 	"deploy/bench/calls":       {},
 	"deploy/bench/subscribers": {".", "sigsync", "store/sqlite"},
+	"deploy/bench/store":       {".", "sigsync", "store/postgres"},
 }
 
 func TestArrowsAreKept(t *testing.T) {

@@ -21,8 +21,8 @@ const (
 	GlobalCap        = "global_cap"
 )
 
-// deliverOnce is how long a call is remembered, so that its forks and spirals show its text once: longer than any rings.
-const deliverOnce = 180 * time.Second
+// DeliverOnce is how long a call is remembered, so that its forks and spirals show its text once: longer than any rings.
+const DeliverOnce = 180 * time.Second
 
 // ClaimsOptions are the limits. Zero: no limit.
 type ClaimsOptions struct {
@@ -34,6 +34,13 @@ type ClaimsOptions struct {
 	// forgotten for a new one and counted: then a text may be shown once too often.
 	Remember int
 	Metrics  prometheus.Registerer
+}
+
+// WithDefaults is o with its defaults in place of zeros.
+func (o ClaimsOptions) WithDefaults() ClaimsOptions {
+	o.Per = cmp.Or(o.Per, time.Hour)
+	o.Remember = cmp.Or(o.Remember, 100_000)
+	return o
 }
 
 // Claims is this node's memory of who was shown what. It is asked once for each delivery, when it is released.
@@ -64,8 +71,7 @@ type seenKey struct {
 
 // NewClaims makes one that remembers nothing yet.
 func NewClaims(o ClaimsOptions) *Claims {
-	o.Per = cmp.Or(o.Per, time.Hour)
-	o.Remember = cmp.Or(o.Remember, 100_000)
+	o = o.WithDefaults()
 	c := &Claims{
 		o: o, began: time.Now(),
 		calls:  newBook[callKey, time.Duration](o.Remember),
@@ -126,7 +132,7 @@ func (c *Claims) claim(d callsign.Delivery, now time.Duration) (refusal string) 
 
 // forget lets go of what no longer refuses anybody.
 func (c *Claims) forget(now time.Duration) {
-	c.calls.expire(now - deliverOnce)
+	c.calls.expire(now - DeliverOnce)
 	c.grants.expire(now - c.o.Per)
 	if c.o.Repeat > 0 {
 		c.seen.expire(now - c.o.Repeat)

@@ -57,16 +57,3 @@ func (c *Config) Redacted() string {
 
 // Path is the SQLite file of a valid URL.
 func (c *Config) Path() string { return strings.TrimPrefix(c.URL, "sqlite://") }
-
-// CacheConfig is the section "cache".
-type CacheConfig struct {
-	URL string `yaml:"url" doc:"a cache that several nodes share; empty: each node's own memory"`
-}
-
-// Validate refuses every shared cache: there is none yet.
-func (c *CacheConfig) Validate() error {
-	if c.URL != "" {
-		return errors.New("cache.url: a shared cache is not built yet in this version: leave it empty, each node uses its own memory")
-	}
-	return nil
-}

@@ -34,12 +34,6 @@ func TestConfig(t *testing.T) {
 	if err := (&Config{URL: "sqlite://x.db", KeepCalls: time.Minute}).Validate(); err == nil || !strings.Contains(err.Error(), "use 1h") {
 		t.Errorf("timelines for a minute: %v, want the bounds", err)
 	}
-	if err := (&CacheConfig{}).Validate(); err != nil {
-		t.Error(err)
-	}
-	if err := (&CacheConfig{URL: "redis://:secret@x"}).Validate(); err == nil || strings.Contains(err.Error(), "secret") {
-		t.Errorf("a shared cache: %v, want an error without its password", err)
-	}
 }
 
 func TestAURLIsShownWithoutItsPassword(t *testing.T) {

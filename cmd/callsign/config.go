@@ -18,19 +18,20 @@ import (
 	"github.com/callsign-as/callsign/sipas"
 	"github.com/callsign-as/callsign/sipas/relay"
 	"github.com/callsign-as/callsign/store"
+	"github.com/callsign-as/callsign/store/redis"
 )
 
 // Config is the whole configuration: each section is the Config of the room that it configures.
 type Config struct {
-	SIP   relay.Config      `yaml:"sip" doc:"the call path"`
-	Show  sipas.Config      `yaml:"show" doc:"what is shown to whom, and when"`
-	SMPP  gsmbridge.Config  `yaml:"smpp" doc:"the ways to a handset"`
-	Store store.Config      `yaml:"store" doc:"where signatures are kept"`
-	Cache store.CacheConfig `yaml:"cache" doc:"a shared cache between nodes and store"`
-	HTTP  api.Config        `yaml:"http" doc:"REST, push websocket, health and metrics"`
-	Sync  SyncConfig        `yaml:"sync" doc:"IM networks that are polled"`
-	State StateConfig       `yaml:"state" doc:"what this node keeps for itself"`
-	Log   LogConfig         `yaml:"log" doc:"the log, on standard error"`
+	SIP   relay.Config     `yaml:"sip" doc:"the call path"`
+	Show  sipas.Config     `yaml:"show" doc:"what is shown to whom, and when"`
+	SMPP  gsmbridge.Config `yaml:"smpp" doc:"the ways to a handset"`
+	Store store.Config     `yaml:"store" doc:"where signatures are kept"`
+	Cache redis.Config     `yaml:"cache" doc:"what the nodes share besides the store"`
+	HTTP  api.Config       `yaml:"http" doc:"REST, push websocket, health and metrics"`
+	Sync  SyncConfig       `yaml:"sync" doc:"IM networks that are polled"`
+	State StateConfig      `yaml:"state" doc:"what this node keeps for itself"`
+	Log   LogConfig        `yaml:"log" doc:"the log, on standard error"`
 }
 
 // SyncConfig is the section sync.

@@ -23,6 +23,7 @@ import (
 	"github.com/callsign-as/callsign/sipas"
 	"github.com/callsign-as/callsign/sipas/relay"
 	"github.com/callsign-as/callsign/store"
+	"github.com/callsign-as/callsign/store/redis"
 )
 
 type serveCommand struct {
@@ -62,6 +63,7 @@ type daemon struct {
 	relay    *relay.Relay
 	listener net.Listener
 	engine   engine
+	redis    *redis.Client         // nil without cache.url
 	opening  atomic.Pointer[error] // why the store is not open yet; nil: it is
 	draining atomic.Bool
 	cached   *store.Cached
@@ -108,9 +110,17 @@ func newDaemon(config *Config, log *slog.Logger) (_ *daemon, err error) {
 	if err != nil {
 		return nil, err
 	}
-	claims := store.NewClaims(store.ClaimsOptions{
+	limits := store.ClaimsOptions{
 		Repeat: repeat, PerCaller: config.Show.PerCallerPerHour, PerSecond: config.Show.PerSecond, Metrics: metrics,
-	})
+	}
+	own := store.NewClaims(limits)
+	var claims sipas.Claims = own
+	if config.Cache.URL != "" {
+		if d.redis, err = redis.New(redis.Options{URL: config.Cache.URL, Metrics: metrics, Log: room("redis")}); err != nil {
+			return nil, err
+		}
+		claims = redis.NewClaims(d.redis, own, limits)
+	}
 	if d.workers, err = sipas.New(sipas.Options{
 		Config: config.Show, Profiles: d.cached, Claims: claims, Bridge: d.bridge, Recorder: d.journal, Metrics: metrics, Log: room("sipas"),
 	}); err != nil {
@@ -134,6 +144,9 @@ func (d *daemon) close() {
 	}
 	if d.listener != nil {
 		_ = d.listener.Close()
+	}
+	if d.redis != nil {
+		_ = d.redis.Close()
 	}
 }
 
@@ -162,7 +175,11 @@ func (d *daemon) run(ctx context.Context) error {
 	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.config.SIP.Drain)
 	defer cancel()
 	d.relay.Drain(within)
-	return errors.Join(doors.stop(), calls.stop(), keeping.stop(), d.engine.Close(), relaying.stop())
+	err := errors.Join(doors.stop(), calls.stop(), keeping.stop(), d.engine.Close(), relaying.stop())
+	if d.redis != nil {
+		err = errors.Join(err, d.redis.Close())
+	}
+	return err
 }
 
 // stage is things that run together and stop together.
@@ -241,6 +258,12 @@ func (d *daemon) problems() []api.Problem {
 		if err := d.engine.Ping(ctx); err != nil {
 			problems = append(problems, api.Problem{Part: "store", Problem: err.Error(), Do: "see that the store of store.url can be reached"})
 		}
+	}
+	if d.redis != nil && d.redis.Down() != nil {
+		problems = append(problems, api.Problem{
+			Part: "cache", Problem: d.redis.Down().Error(),
+			Do: "see that Redis answers at cache.url within 50 ms; until it does, caps and show.repeat hold on each node for itself",
+		})
 	}
 	for _, l := range d.bridge.Links() {
 		if !l.Bound {

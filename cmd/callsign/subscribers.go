@@ -30,6 +30,8 @@ type subscriberCommand struct {
 	Get    subscriberGet    `cmd:"" help:"Show a subscriber with accounts and texts."`
 	List   subscriberList   `cmd:"" help:"List all subscribers."`
 	Remove subscriberRemove `cmd:"" help:"Remove a subscriber with all accounts and texts."`
+	Import subscriberImport `cmd:"" help:"Create or change subscribers from a CSV or JSON Lines file."`
+	Export subscriberExport `cmd:"" help:"Write all subscribers as CSV or JSON Lines."`
 }
 
 type subscriberPut struct {

@@ -3,8 +3,11 @@ package postgres_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/callsign-as/callsign"
 	"github.com/callsign-as/callsign/deploy/peer"
@@ -54,6 +57,36 @@ func TestNodesThatStartAtOnceMakeOneSchema(t *testing.T) {
 		})
 	}
 	nodes.Wait()
+}
+
+func TestOpenSaysWhatToDo(t *testing.T) {
+	server := peer.Postgres(t, false)
+	newer := migrated(t, server)
+	ctx := t.Context()
+	conn, err := pgx.Connect(ctx, newer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Exec(ctx, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, true)`); err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.Close(ctx)
+	at := strings.TrimSuffix(newer, "/t1")
+	for name, c := range map[string]struct{ url, want string }{
+		"a newer schema":              {newer, "start the newer version, or restore the backup"},
+		"a database that isn't there": {at + "/nowhere", "createdb -O callsign nowhere"},
+		"a user that isn't there":     {strings.Replace(at, "callsign@", "nobody:secret@", 1) + "/t1", "see user and password of store.url"},
+		"no URL":                      {"postgres://u:secret@h:x/db", "write postgres://USER"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := postgres.New(postgres.Options{URL: c.url})
+			defer e.Close()
+			err := e.Open(t.Context())
+			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "secret") || errors.Is(err, callsign.ErrUnavailable) {
+				t.Errorf("got %v, want %q in it, no password, and not ErrUnavailable", err, c.want)
+			}
+		})
+	}
 }
 
 func TestUntilItIsOpenAndOnceItIsClosedItIsUnavailable(t *testing.T) {

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"net/http"
+	"net/url"
+
+	"github.com/callsign-as/callsign"
+)
+
+type subscriberExport struct {
+	client
+	Format string `enum:"csv,jsonl" default:"csv" help:"csv or jsonl."`
+}
+
+// Run writes all subscribers, a line for each and one for each account that is linked, as import reads them. What a linked
+// account says is not written: its source says it again.
+func (c subscriberExport) Run(s surroundings) error {
+	lines := csv.NewWriter(s.stdout)
+	objects := json.NewEncoder(s.stdout)
+	objects.SetEscapeHTML(false)
+	write := func(r record) error {
+		if c.Format == "jsonl" {
+			return objects.Encode(r)
+		}
+		return lines.Write([]string{r.MSISDN, r.Name, r.Network, r.Account, r.Text})
+	}
+	if c.Format == "csv" {
+		if err := lines.Write(recordColumns); err != nil {
+			return err
+		}
+	}
+	for after := ""; ; {
+		var page struct {
+			Items []subscriberView `json:"items"`
+			Next  string           `json:"next"`
+		}
+		path := "/v1/subscribers?limit=1000"
+		if after != "" {
+			path += "&after=" + url.QueryEscape(after)
+		}
+		if err := c.do(s.ctx, http.MethodGet, path, nil, &page); err != nil {
+			return err
+		}
+		for _, v := range page.Items {
+			first := record{MSISDN: v.MSISDN, Name: v.Name}
+			var linked []record
+			for _, a := range v.Accounts {
+				if a.Network == callsign.ManualNetwork {
+					first.Text = a.Text
+				} else {
+					linked = append(linked, record{MSISDN: v.MSISDN, Name: v.Name, Network: a.Network, Account: a.Account})
+				}
+			}
+			for _, r := range append([]record{first}, linked...) {
+				if err := write(r); err != nil {
+					return err
+				}
+			}
+		}
+		lines.Flush()
+		if err := lines.Error(); err != nil || page.Next == "" {
+			return err
+		}
+		after = page.Next
+	}
+}

@@ -1,0 +1,310 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// record is a line of an import or export: a subscriber, with one account or the text set by hand. What is empty is left as
+// it is.
+type record struct {
+	MSISDN  string `json:"msisdn"`
+	Name    string `json:"name,omitempty"`
+	Network string `json:"network,omitempty"`
+	Account string `json:"account,omitempty"`
+	Text    string `json:"text,omitempty"`
+
+	line int
+}
+
+// recordColumns are a record's names in CSV, whose first line names those that it has.
+var recordColumns = []string{"msisdn", "name", "network", "account", "text"}
+
+func (r *record) fields() []*string {
+	return []*string{&r.MSISDN, &r.Name, &r.Network, &r.Account, &r.Text}
+}
+
+type subscriberImport struct {
+	client
+	File     string `arg:"" help:"CSV whose first line names its columns, of msisdn, name, network, account, text; or JSON Lines with these names."`
+	Format   string `enum:"csv,jsonl," default:"" help:"csv or jsonl; by default what the file's name ends with."`
+	Resume   bool   `help:"Go on behind the last line that is done, as FILE.progress has it."`
+	Refused  string `placeholder:"FILE" help:"Write refused lines and their reasons here, instead of to standard error."`
+	Parallel int    `default:"8" help:"How many subscribers at a time, 1 to 64."`
+}
+
+// importChunk is how many lines are done before progress is written: after an end in between they are done again, which
+// changes nothing.
+const importChunk = 500
+
+// Run imports the file. It ends with an error if lines were refused.
+func (c subscriberImport) Run(s surroundings) (err error) {
+	if c.Parallel < 1 || c.Parallel > 64 {
+		return usageError{fmt.Errorf("--parallel is %d: use 1 to 64", c.Parallel)}
+	}
+	file, err := os.Open(c.File)
+	if err != nil {
+		return usageError{err}
+	}
+	defer file.Close()
+	next, err := c.records(file)
+	if err != nil {
+		return usageError{fmt.Errorf("%s: %w", c.File, err)}
+	}
+	done, err := c.done()
+	if err != nil {
+		return err
+	}
+	refused := s.stderr
+	if c.Refused != "" {
+		f, err := os.OpenFile(c.Refused, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		if err != nil {
+			return usageError{err}
+		}
+		defer func() { err = errors.Join(err, f.Close()) }()
+		refused = f
+	}
+	if err := c.do(s.ctx, http.MethodGet, "/v1/subscribers?limit=1", nil, nil); err != nil {
+		return err
+	}
+	imported, bad, said := 0, 0, time.Now()
+	for more := true; more; {
+		var chunk []record
+		last := done
+		for len(chunk) < importChunk {
+			r, err := next()
+			if errors.Is(err, io.EOF) {
+				more = false
+				break
+			}
+			if line, ok := errors.AsType[*lineError](err); ok {
+				if line.line > done {
+					bad++
+					fmt.Fprintf(refused, "%s:%d: %v\n", c.File, line.line, line.err)
+					last = line.line
+				}
+				continue
+			} else if err != nil {
+				return fmt.Errorf("%s: %w", c.File, err)
+			}
+			if r.line > done {
+				chunk, last = append(chunk, r), r.line
+			}
+		}
+		reasons, err := c.put(s.ctx, chunk)
+		if err != nil {
+			return fmt.Errorf("%s stopped behind line %d: %w: go on with --resume", c.File, done, err)
+		}
+		for i, reason := range reasons {
+			if reason != nil {
+				bad++
+				fmt.Fprintf(refused, "%s:%d: %v\n", c.File, chunk[i].line, reason)
+			} else {
+				imported++
+			}
+		}
+		if done = last; more {
+			if err := os.WriteFile(c.progressFile(), []byte(strconv.Itoa(done)+"\n"), 0o600); err != nil {
+				return err
+			}
+		}
+		if time.Since(said) > time.Second {
+			said = time.Now()
+			fmt.Fprintf(s.stderr, "line %d: %d imported, %d refused\n", done, imported, bad)
+		}
+	}
+	if err := os.Remove(c.progressFile()); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if err := saidImport(s.stdout, c.JSON, imported, bad); err != nil {
+		return err
+	}
+	if bad > 0 {
+		return fmt.Errorf("%d lines were refused: mend them, and import them again", bad)
+	}
+	return nil
+}
+
+func saidImport(w io.Writer, asJSON bool, imported, refused int) error {
+	return said(w, asJSON, map[string]int{"imported": imported, "refused": refused}, fmt.Sprintf("%d lines imported, %d refused", imported, refused))
+}
+
+func (c subscriberImport) progressFile() string { return c.File + ".progress" }
+
+// done is the last line that an import before this one did.
+func (c subscriberImport) done() (int, error) {
+	b, err := os.ReadFile(c.progressFile())
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return 0, nil
+	case err != nil:
+		return 0, err
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil || n < 0 {
+		return 0, usageError{fmt.Errorf("%s holds no number of a line: remove it to begin anew", c.progressFile())}
+	}
+	if !c.Resume {
+		return 0, usageError{fmt.Errorf("%s says that an import stopped behind line %d: go on with --resume, or remove it to begin anew", c.progressFile(), n)}
+	}
+	return n, nil
+}
+
+// lineError is of a line that is no record; the next may be.
+type lineError struct {
+	line int
+	err  error
+}
+
+func (e *lineError) Error() string { return fmt.Sprintf("line %d: %v", e.line, e.err) }
+
+// records gives the file's records one by one, io.EOF behind the last.
+func (c subscriberImport) records(file io.Reader) (next func() (record, error), err error) {
+	format := c.Format
+	if format == "" {
+		format = strings.TrimPrefix(filepath.Ext(c.File), ".")
+	}
+	switch format {
+	case "csv":
+		return csvRecords(file)
+	case "jsonl", "ndjson":
+		return jsonRecords(file), nil
+	}
+	return nil, errors.New("its name doesn't say what it is: give --format csv or jsonl")
+}
+
+func csvRecords(file io.Reader) (next func() (record, error), err error) {
+	r := csv.NewReader(file)
+	r.FieldsPerRecord, r.ReuseRecord = -1, true
+	header, err := r.Read()
+	if err != nil {
+		return nil, fmt.Errorf("read the first line, which names the columns: %w", err)
+	}
+	var columns []int
+	for _, name := range header {
+		i := slices.Index(recordColumns, strings.TrimSpace(strings.TrimPrefix(name, "\ufeff")))
+		if i < 0 || slices.Contains(columns, i) {
+			return nil, fmt.Errorf("its first line names a column %q: name each of %s at most once", name, strings.Join(recordColumns, ", "))
+		}
+		columns = append(columns, i)
+	}
+	return func() (record, error) {
+		fields, err := r.Read()
+		if parse, ok := errors.AsType[*csv.ParseError](err); ok {
+			return record{}, &lineError{parse.Line, parse.Err}
+		} else if err != nil {
+			return record{}, err
+		}
+		line, _ := r.FieldPos(0)
+		if len(fields) != len(columns) {
+			return record{}, &lineError{line, fmt.Errorf("it has %d fields, the first line names %d", len(fields), len(columns))}
+		}
+		out := record{line: line}
+		for i, column := range columns {
+			*out.fields()[column] = fields[i]
+		}
+		return out, nil
+	}, nil
+}
+
+func jsonRecords(file io.Reader) (next func() (record, error)) {
+	lines := bufio.NewScanner(file)
+	lines.Buffer(nil, 1<<20)
+	n := 0
+	return func() (out record, err error) {
+		for lines.Scan() {
+			n++
+			line := bytes.TrimSpace(lines.Bytes())
+			if len(line) == 0 {
+				continue
+			}
+			d := json.NewDecoder(bytes.NewReader(line))
+			d.DisallowUnknownFields()
+			if err := d.Decode(&out); err != nil {
+				return record{}, &lineError{n, err}
+			}
+			out.line = n
+			return out, nil
+		}
+		if err := lines.Err(); err != nil {
+			return out, err
+		}
+		return out, io.EOF
+	}
+}
+
+// put imports records, those of one number in their order, and gives the reasons why some were refused. An error says that
+// the API doesn't answer; some may be done then.
+func (c subscriberImport) put(ctx context.Context, records []record) (reasons []error, err error) {
+	reasons = make([]error, len(records))
+	byNumber := map[string][]int{}
+	var numbers []string
+	for i, r := range records {
+		if byNumber[r.MSISDN] == nil {
+			numbers = append(numbers, r.MSISDN)
+		}
+		byNumber[r.MSISDN] = append(byNumber[r.MSISDN], i)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(c.Parallel)
+	for _, number := range numbers {
+		group.Go(func() error {
+			for _, i := range byNumber[number] {
+				err := c.putOne(ctx, records[i])
+				if refusal, ok := errors.AsType[*apiError](err); ok && refusal.status < 500 && refusal.status != http.StatusTooManyRequests {
+					reasons[i] = err
+				} else if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return reasons, group.Wait()
+}
+
+func (c subscriberImport) putOne(ctx context.Context, r record) error {
+	subscriber := pathTo("subscribers", r.MSISDN)
+	create := func() error {
+		return c.do(ctx, http.MethodPut, subscriber, map[string]string{"name": r.Name}, nil)
+	}
+	if r.Name != "" || r.Account == "" && r.Text == "" {
+		if err := create(); err != nil {
+			return err
+		}
+	}
+	put := func(path string, in any) error {
+		err := c.do(ctx, http.MethodPut, path, in, nil)
+		if missing, ok := errors.AsType[*apiError](err); ok && missing.status == http.StatusNotFound {
+			if err := create(); err != nil {
+				return err
+			}
+			return c.do(ctx, http.MethodPut, path, in, nil)
+		}
+		return err
+	}
+	if r.Account != "" || r.Network != "" {
+		if err := put(subscriber+"/accounts/"+pathTo(r.Network, r.Account)[len("/v1/"):], nil); err != nil {
+			return err
+		}
+	}
+	if r.Text != "" {
+		return put(subscriber+"/signature", map[string]string{"text": r.Text})
+	}
+	return nil
+}

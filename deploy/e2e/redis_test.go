@@ -1,0 +1,38 @@
+package e2e_test
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/callsign-as/callsign/deploy/peer"
+)
+
+func TestATextIsShownWhileRedisIsAway(t *testing.T) {
+	for _, c := range []struct {
+		name       string
+		away, back func(*peer.RedisServer)
+	}{
+		{"killed", (*peer.RedisServer).Kill, (*peer.RedisServer).Start},
+		{"hung", (*peer.RedisServer).Pause, (*peer.RedisServer).Resume},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			server := peer.Redis(t)
+			n := serve(t, func(config string) string { return config + "cache: { url: \"" + server.URL() + "\" }\n" })
+			n.says("On the road")
+			n.ready()
+			n.call(scene{}).complete()
+			n.shown(1)
+			c.away(server)
+			n.call(scene{}).complete()
+			n.shown(2)
+			n.until("the node to say so", func() bool { return n.get("/readyz") != http.StatusOK })
+			c.back(server)
+			n.call(scene{}).complete() // which asks it again
+			n.shown(3)
+			n.until("the node to be ready again", func() bool {
+				n.call(scene{}).complete()
+				return n.get("/readyz") == http.StatusOK
+			})
+		})
+	}
+}

@@ -1,0 +1,114 @@
+package redis
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/callsign-as/callsign"
+	"github.com/callsign-as/callsign/store"
+)
+
+// onceFor is how long it is remembered that a caller was shown a text once: longer than texts stand.
+const onceFor = 400 * 24 * time.Hour
+
+// Claims is all nodes' memory of who was shown what, by the rules of store.Claims but for the cap of a second, which is each
+// node's own. What Redis grants, the node's own memory must grant as well: so a Redis that was flushed or has failed over to
+// an old copy repeats nothing that this node remembers, and when Redis is away the node goes on with what it knows.
+type Claims struct {
+	client *Client
+	own    *store.Claims
+	o      store.ClaimsOptions
+}
+
+// NewClaims makes one of the options with which own was made.
+func NewClaims(c *Client, own *store.Claims, o store.ClaimsOptions) *Claims {
+	return &Claims{client: c, own: own, o: o.WithDefaults()}
+}
+
+// claimScript grants, and remembers it, or tells the refusal. KEYS: the call, what the caller has seen, the caller's grants; all
+// with the caller as their hash tag, so that they are on one node of a cluster. ARGV: token, milliseconds: once in a call,
+// repeat (0: always), of the cap; the cap (0: none). Times are the server's, for nodes' clocks differ.
+var claimScript = redis.NewScript(`
+if redis.call('EXISTS', KEYS[1]) == 1 then return '` + store.AlreadyDelivered + `' end
+if ARGV[3] ~= '0' and redis.call('EXISTS', KEYS[2]) == 1 then return '` + store.Repeated + `' end
+if ARGV[5] ~= '0' then
+	local time = redis.call('TIME')
+	local now = time[1] * 1000 + math.floor(time[2] / 1000)
+	redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now - ARGV[4])
+	if redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[5]) then return '` + store.CallerCap + `' end
+	redis.call('ZADD', KEYS[3], now, ARGV[1])
+	redis.call('PEXPIRE', KEYS[3], ARGV[4])
+end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+if ARGV[3] ~= '0' then redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[3]) end
+return ''`)
+
+// settleScript gives back what the claim with this token used up.
+var settleScript = redis.NewScript(`
+for i = 1, 2 do
+	if redis.call('GET', KEYS[i]) == ARGV[1] then redis.call('DEL', KEYS[i]) end
+end
+redis.call('ZREM', KEYS[3], ARGV[1])
+return ''`)
+
+// Claim grants d (an empty refusal) or says why not, in one step over all nodes. It never fails.
+func (c *Claims) Claim(ctx context.Context, d callsign.Delivery) (refusal string, err error) {
+	keys, token := c.keys(d)
+	repeat := c.o.Repeat
+	if repeat == callsign.RepeatOnce {
+		repeat = onceFor
+	}
+	asked := c.client.ask(ctx, func(ctx context.Context) (err error) {
+		refusal, err = claimScript.Run(ctx, c.client.redis, keys, token, store.DeliverOnce.Milliseconds(), repeat.Milliseconds(),
+			c.o.Per.Milliseconds(), c.o.PerCaller).Text()
+		return err
+	})
+	if asked == nil && refusal != "" {
+		return refusal, nil
+	}
+	if refusal, err = c.own.Claim(ctx, d); refusal != "" && asked == nil {
+		_ = c.settle(ctx, d) // else it is forgotten by itself
+	}
+	return refusal, err
+}
+
+// Settle tells how a granted delivery ended, as store.Claims has it.
+func (c *Claims) Settle(ctx context.Context, d callsign.Delivery, o callsign.Outcome) error {
+	err := c.own.Settle(ctx, d, o)
+	if o.State == callsign.Failed || o.State == callsign.Dropped {
+		_ = c.settle(ctx, d) // what it used up ends with its time; Down tells of Redis
+	}
+	return err
+}
+
+func (c *Claims) settle(ctx context.Context, d callsign.Delivery) error {
+	keys, token := c.keys(d)
+	return c.client.ask(ctx, func(ctx context.Context) error {
+		return settleScript.Run(ctx, c.client.redis, keys, token).Err()
+	})
+}
+
+// keys are those of claimScript, and the token of this delivery's claim.
+func (c *Claims) keys(d callsign.Delivery) (keys []string, token string) {
+	caller := c.client.prefix + "{" + d.Call.Caller.E164() + "}:"
+	callee := d.Call.Callee.E164()
+	once := d.Call.Once
+	if once == "" {
+		once = d.Call.ID.String()
+	}
+	seen := caller + "seen:" + callee
+	if c.o.Repeat == callsign.RepeatOnce {
+		seen += ":" + digest(d.Text)
+	}
+	return []string{caller + "call:" + callee + ":" + digest(once), seen, caller + "grants"}, digest(d.Call.ID.String() + once)
+}
+
+// digest is a short name for what may be long, or hold any byte.
+func digest(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:16])
+}
