@@ -155,7 +155,11 @@ func (d *daemon) close() {
 // write to. The relay forwards to the very end.
 func (d *daemon) run(ctx context.Context) error {
 	relaying := start(context.WithoutCancel(ctx), d.relay.Run)
-	keeping := start(context.WithoutCancel(ctx), d.open, d.cached.Run, d.journal.Run, d.intake.Run, d.forget)
+	keepers := []func(context.Context) error{d.open, d.cached.Run, d.journal.Run, d.intake.Run, d.forget}
+	if d.redis != nil {
+		keepers = append(keepers, d.redis.Run)
+	}
+	keeping := start(context.WithoutCancel(ctx), keepers...)
 	streams := make([]<-chan relay.Event, d.relay.Shards())
 	for i := range streams {
 		streams[i] = d.relay.Events(i)

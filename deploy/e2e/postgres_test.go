@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"regexp"
 	"testing"
+	"time"
 
 	"github.com/callsign-as/callsign/deploy/peer"
 )
@@ -26,7 +27,7 @@ func TestNodesOnOnePostgreSQLShowWhatAnyOfThemWasTold(t *testing.T) {
 			called.do(http.MethodPost, "/v1/whatif", `{"caller":"`+alice.E164()+`","callee":"`+bob.E164()+`"}`, &would)
 			return would.Text == text
 		})
-		called.call(scene{}).complete()
+		called.call(scene{pause: time.Second}).complete()
 		if shown := called.shown(i + 1); shown[i].Text != text {
 			t.Errorf("the call after %q showed %q", text, shown[i].Text)
 		}
@@ -49,10 +50,10 @@ func TestACallIsUntouchedWhileItsPostgreSQLIsAway(t *testing.T) {
 			n := serve(t, on(server.Database("")))
 			n.says("On the road")
 			n.ready()
-			n.call(scene{}).complete() // so memory knows its callee
+			n.call(scene{pause: time.Second}).complete() // so memory knows its callee
 			n.shown(1)
 			c.away(server)
-			p := n.call(scene{})
+			p := n.call(scene{pause: time.Second})
 			p.complete()
 			n.shown(2)
 			differsInViaRouteAndMaxForwardsOnly(t, first(t, p.log("uac"), true, "INVITE").text, first(t, p.log("uas"), false, "INVITE").text)

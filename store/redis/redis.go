@@ -1,5 +1,5 @@
 // Package redis shares between nodes what each would otherwise remember alone: which caller was shown what. It refuses to be
-// needed: while Redis is away, slow or hung, a node's own memory decides. It owns the client's goroutines only.
+// needed: while Redis is away, slow or hung, a node's own memory decides. Its goroutines are the client's own and Run's.
 package redis
 
 import (
@@ -137,6 +137,21 @@ func universal(s string) (*redis.UniversalOptions, error) {
 		return nil, errURL
 	}
 	return o, nil
+}
+
+// Run asks once a second whether Redis answers, until ctx ends: so a connection stands before the first text, and Down tells
+// the truth also while nobody calls.
+func (c *Client) Run(ctx context.Context) error {
+	tick := time.NewTicker(pause)
+	defer tick.Stop()
+	for {
+		_ = c.ask(ctx, func(ctx context.Context) error { return c.redis.Ping(ctx).Err() })
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
 }
 
 // Close ends the connections.
