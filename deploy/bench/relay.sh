@@ -6,7 +6,7 @@
 #
 # Ends with "ratio N.NN", callsign's CPU per call over Kamailio's when every callee is looked up and none has a text. Exit 0 if
 # the run was sound: every call rang and was answered, every one was looked up, no line of a timeline was dropped, and the
-# texts went out. All traffic is on 127.77.0.0/16. A full run takes about 13 minutes.
+# texts went out. All traffic is on 127.77.0.0/16. A full run takes about 16 minutes.
 set -u
 cd "$(dirname "$0")"
 runs=7 seconds=8 silent=100000 texts=10000 rss_seconds=60
@@ -173,8 +173,7 @@ while [ $round -lt "$runs" ]; do
 	[ "${gets:-0}" -ge $((4500 * seconds)) ] || doubt "Kamailio asked Redis ${gets:-0} times for $((4500 * seconds)) calls"
 	stop_proxy
 
-	# Callees are called whom the warming pass called last: memory reads a profile again that is older than a minute. Their
-	# order begins anew at each multiple of $silent.
+	# The order of callees begins anew at each multiple of $silent; these are those whom the warming pass called last.
 	start_callsign
 	warm
 	drops=$(dropped)
