@@ -12,6 +12,7 @@ say() { # what is wrong, the output
 }
 say 'gofumpt would change' "$(tool gofumpt -l .)"
 say 'go vet' "$(go vet ./... 2>&1)"
+say 'go vet for another system' "$(GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 go vet ./sipas/relay 2>&1)" # where datagrams are read in another way
 say 'go fix would change' "$(go fix -diff ./... 2>&1)"
 say 'staticcheck' "$(tool staticcheck ./... 2>&1)"
 say 'go mod tidy would change go.mod' "$(go mod tidy -diff 2>&1)"
