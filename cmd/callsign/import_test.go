@@ -35,16 +35,19 @@ func TestWhatIsExportedCanBeImported(t *testing.T) {
 		{
 			"CSV, its columns in any order, a number on several lines", "a.csv",
 			"network,account,msisdn,name,text\n,,+8613900000001,\"Li, Na\",Back at six\nqq,10001,+8613900000001,,\nxmpp,a@b/c,+8613900000002,Bo,\n",
-			nil, exitOK, []string{"3 lines imported, 0 refused"},
+			nil, exitOK,
+			[]string{"3 lines imported, 0 refused"},
 		},
 		{
 			"JSON Lines", "b.jsonl", `{"msisdn":"+8613900000003","text":"在高铁上"}` + "\n\n" + `{"msisdn":"+8613900000004","name":"Wu"}` + "\n",
-			nil, exitOK, []string{"2 lines imported, 0 refused"},
+			nil, exitOK,
+			[]string{"2 lines imported, 0 refused"},
 		},
 		{
 			"what can't be used is told with its line, and the rest goes on", "c.csv",
 			"msisdn,name,network,account\nx,No number,,\n+8613900000005,Five,,\n+8613900000006,one field too few,\n+8613900000006,Six,qq,10001\n",
-			nil, exitFailed, []string{"c.csv:2: ", "E.164", "c.csv:4: it has 3 fields", "c.csv:5: ", "belongs to", "1 lines imported, 3 refused", "mend them"},
+			nil, exitFailed,
+			[]string{"c.csv:2: ", "E.164", "c.csv:4: it has 3 fields", "c.csv:5: ", "belongs to", "1 lines imported, 3 refused", "mend them"},
 		},
 		{"a line that is no JSON", "d.jsonl", "{\"msisdn\":\"+8613900000007\"}\n{\"phone\":1}\n", nil, exitFailed, []string{"d.jsonl:2: ", "phone", "1 lines imported"}},
 		{"refused lines in a file", "e.jsonl", "{}\n", []string{"--refused", filepath.Join(folder, "refused")}, exitFailed, []string{"0 lines imported, 1 refused"}},

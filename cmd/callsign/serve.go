@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
-
 	"sync/atomic"
 	"time"
 

@@ -115,7 +115,7 @@ func (s *PostgreSQL) Resume() { s.signal(syscall.SIGCONT) }
 func (s *PostgreSQL) processes() (pids []int) {
 	pid := s.process.cmd.Process.Pid
 	children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
-	for _, child := range strings.Fields(string(children)) {
+	for child := range strings.FieldsSeq(string(children)) {
 		if n, err := strconv.Atoi(child); err == nil {
 			pids = append(pids, n)
 		}
