@@ -1,6 +1,9 @@
 package callsign
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // The errors that every engine returns and every boundary maps.
 var (
@@ -8,4 +11,7 @@ var (
 	ErrConflict = errors.New("belongs to somebody else or was changed meanwhile")
 	// ErrUnavailable says that the store can't answer now; the same call may succeed later.
 	ErrUnavailable = errors.New("store is not available")
+	// What an import refuses of a row.
+	ErrNumberTaken  = fmt.Errorf("the number %w", ErrConflict)
+	ErrAccountTaken = fmt.Errorf("the account %w", ErrConflict)
 )

@@ -90,6 +90,19 @@ func (w *writing) raise(ctx context.Context, m callsign.MSISDN) error {
 	return err
 }
 
+// changes notes the numbers and revisions that a statement returns.
+func (w *writing) changes(rows pgx.Rows) error {
+	var (
+		m   callsign.MSISDN
+		rev uint64
+	)
+	_, err := pgx.ForEachRow(rows, []any{&m, &rev}, func() error {
+		w.changed[m] = max(w.changed[m], rev)
+		return nil
+	})
+	return err
+}
+
 // one runs a statement that must meet a row, and gives ErrNotFound if it didn't.
 func (w *writing) one(ctx context.Context, query string, args ...any) error {
 	tag, err := w.Exec(ctx, query, args...)

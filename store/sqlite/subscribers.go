@@ -21,33 +21,36 @@ func manual(m callsign.MSISDN) string { return strconv.FormatUint(uint64(m), 10)
 // PutSubscriber creates s, with the account for texts set by hand, or renames it: only its MSISDN and Name are read.
 // A number that belongs to another tenant is ErrConflict.
 func (e *Engine) PutSubscriber(ctx context.Context, sc callsign.Scope, s callsign.Subscriber) (created bool, err error) {
-	err = e.write(ctx, "put subscriber "+s.MSISDN.String(), func(w *writing) error {
-		var owner string
-		err := w.QueryRowContext(ctx, `SELECT tenant FROM subscribers WHERE msisdn = ?`, s.MSISDN).Scan(&owner)
-		created = errors.Is(err, sql.ErrNoRows)
-		switch {
-		case created:
-		case err != nil:
-			return err
-		case owner != sc.Tenant:
-			return callsign.ErrConflict
-		}
-		rev, err := w.revision(ctx, s.MSISDN)
-		if err != nil {
-			return err
-		}
-		if !created {
-			_, err = w.ExecContext(ctx, `UPDATE subscribers SET name = ?, rev = ? WHERE tenant = ? AND msisdn = ?`,
-				s.Name, rev, sc.Tenant, s.MSISDN)
-			return err
-		}
-		if _, err := w.ExecContext(ctx, `INSERT INTO subscribers (msisdn, tenant, name, rev) VALUES (?, ?, ?, ?)`,
-			s.MSISDN, sc.Tenant, s.Name, rev); err != nil {
-			return err
-		}
-		return w.insertAccount(ctx, sc.Tenant, s.MSISDN, callsign.ManualNetwork, manual(s.MSISDN))
+	err = e.write(ctx, "put subscriber "+s.MSISDN.String(), func(w *writing) (err error) {
+		created, err = w.put(ctx, sc.Tenant, s.MSISDN, s.Name)
+		return err
 	})
 	return created && err == nil, err
+}
+
+func (w *writing) put(ctx context.Context, tenant string, m callsign.MSISDN, name string) (created bool, err error) {
+	var owner string
+	err = w.QueryRowContext(ctx, `SELECT tenant FROM subscribers WHERE msisdn = ?`, m).Scan(&owner)
+	created = errors.Is(err, sql.ErrNoRows)
+	switch {
+	case created:
+	case err != nil:
+		return false, err
+	case owner != tenant:
+		return false, callsign.ErrNumberTaken
+	}
+	rev, err := w.revision(ctx, m)
+	if err != nil {
+		return false, err
+	}
+	if !created {
+		_, err = w.ExecContext(ctx, `UPDATE subscribers SET name = ?, rev = ? WHERE tenant = ? AND msisdn = ?`, name, rev, tenant, m)
+		return false, err
+	}
+	if _, err := w.ExecContext(ctx, `INSERT INTO subscribers (msisdn, tenant, name, rev) VALUES (?, ?, ?, ?)`, m, tenant, name, rev); err != nil {
+		return false, err
+	}
+	return true, w.insertAccount(ctx, tenant, m, callsign.ManualNetwork, manual(m))
 }
 
 func (w *writing) insertAccount(ctx context.Context, tenant string, m callsign.MSISDN, network, account string) error {
@@ -144,29 +147,32 @@ func (w *writing) one(ctx context.Context, query string, args ...any) error {
 // LinkAccount gives m an account; created is false if it has it already. An account of another subscriber, and anybody
 // else's manual account, are ErrConflict.
 func (e *Engine) LinkAccount(ctx context.Context, sc callsign.Scope, m callsign.MSISDN, network, account string) (created bool, err error) {
-	err = e.write(ctx, "link account of "+m.String(), func(w *writing) error {
-		var known bool
-		if err := w.QueryRowContext(ctx, `SELECT 1 FROM subscribers WHERE tenant = ? AND msisdn = ?`, sc.Tenant, m).Scan(&known); err != nil {
-			return err
-		}
-		var owner callsign.MSISDN
-		err := w.QueryRowContext(ctx, `SELECT msisdn FROM accounts WHERE tenant = ? AND network = ? AND account = ?`,
-			sc.Tenant, network, account).Scan(&owner)
-		switch {
-		case err == nil && owner == m:
-			return nil
-		case err != nil && !errors.Is(err, sql.ErrNoRows):
-			return err
-		case err == nil, network == callsign.ManualNetwork:
-			return callsign.ErrConflict
-		}
-		if err := w.insertAccount(ctx, sc.Tenant, m, network, account); err != nil {
-			return err
-		}
-		created = true
-		return w.raise(ctx, m)
+	err = e.write(ctx, "link account of "+m.String(), func(w *writing) (err error) {
+		created, err = w.link(ctx, sc.Tenant, m, network, account)
+		return err
 	})
 	return created && err == nil, err
+}
+
+func (w *writing) link(ctx context.Context, tenant string, m callsign.MSISDN, network, account string) (created bool, err error) {
+	var known bool
+	if err := w.QueryRowContext(ctx, `SELECT 1 FROM subscribers WHERE tenant = ? AND msisdn = ?`, tenant, m).Scan(&known); err != nil {
+		return false, err
+	}
+	var owner callsign.MSISDN
+	err = w.QueryRowContext(ctx, `SELECT msisdn FROM accounts WHERE tenant = ? AND network = ? AND account = ?`, tenant, network, account).Scan(&owner)
+	switch {
+	case err == nil && owner == m:
+		return false, nil
+	case err != nil && !errors.Is(err, sql.ErrNoRows):
+		return false, err
+	case err == nil, network == callsign.ManualNetwork:
+		return false, callsign.ErrAccountTaken
+	}
+	if err := w.insertAccount(ctx, tenant, m, network, account); err != nil {
+		return false, err
+	}
+	return true, w.raise(ctx, m)
 }
 
 // UnlinkAccount takes an account, and what it said, from m. The manual one stays: ErrConflict.

@@ -25,6 +25,8 @@ type Engine interface {
 	LinkAccount(ctx context.Context, s callsign.Scope, m callsign.MSISDN, network, account string) (created bool, err error)
 	UnlinkAccount(ctx context.Context, s callsign.Scope, m callsign.MSISDN, network, account string) error
 
+	Import(context.Context, callsign.Scope, []callsign.ImportRow) (refused []error, err error)
+
 	AppendEvents(context.Context, []callsign.Event) error
 	Calls(context.Context, callsign.Scope, callsign.CallFilter) ([]callsign.Call, error)
 	Timeline(context.Context, callsign.Scope, callsign.CallID) (callsign.Timeline, error)
@@ -54,6 +56,8 @@ func Run(t *testing.T, open func(t *testing.T) Engine) {
 		"admin: a removed subscriber's keys end with it":                   removedKeys,
 		"cursor: the greatest Seq, whatever became of it":                  cursor,
 		"changes: told after the commit, and a slow listener of its loss":  changes,
+		"import: any rows end as if written one by one":                    importProperty,
+		"import: each subscriber is told once, with what it says":          importTold,
 		"timeline: calls and events in any order, pages, filters, forgets": timeline,
 		"keys: put, find, list, revoke":                                    keys,
 		"contexts: one that has ended is its own error":                    contexts,

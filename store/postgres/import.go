@@ -1,0 +1,119 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/callsign-as/callsign"
+	"github.com/callsign-as/callsign/store"
+)
+
+// importing holds the rows of an import until its transaction ends. i is -1 for the manual account that everybody has; a
+// network of ” is a subscriber alone, an epoch of NULL says nothing.
+const importing = `
+CREATE TEMP TABLE IF NOT EXISTS importing (i int, msisdn bigint, name bytea, network text, account text, text bytea, shown bytea,
+    lang bytea, origin bytea, epoch bigint, version bigint, at bigint, expires bigint) ON COMMIT DELETE ROWS;
+SET LOCAL statement_timeout = '1min'`
+
+var importColumns = []string{"i", "msisdn", "name", "network", "account", "text", "shown", "lang", "origin", "epoch", "version", "at", "expires"}
+
+// importSubscribers creates or renames them, and so holds them until the commit, in the order of their numbers.
+const importSubscribers = `
+INSERT INTO subscribers AS s (msisdn, tenant, name, rev)
+SELECT DISTINCT ON (msisdn) msisdn, $1, name, nextval('revisions') FROM importing ORDER BY msisdn, i DESC
+ON CONFLICT (msisdn) DO UPDATE SET name = excluded.name, rev = nextval('revisions') WHERE s.tenant = excluded.tenant
+RETURNING msisdn, rev`
+
+// importAccounts links those that nobody has, each to the first who wants it. Their order keeps two imports from waiting for
+// each other.
+const importAccounts = `
+INSERT INTO accounts (tenant, network, account, msisdn)
+SELECT DISTINCT ON (i.network, i.account) $1, i.network, i.account, i.msisdn
+FROM importing i JOIN subscribers s ON s.msisdn = i.msisdn AND s.tenant = $1
+WHERE i.network <> '' ORDER BY i.network, i.account, i.i
+ON CONFLICT DO NOTHING`
+
+// importSignatures is keepWave for rows of which several may be of one account: of these the greatest stamp wins; of one that
+// stands twice the later row if it is timed, the first if it is versioned.
+const importSignatures = `
+INSERT INTO signatures AS g (msisdn, network, account, tenant, text, shown, lang, origin, epoch, version, at, expires, rev)
+SELECT DISTINCT ON (i.network, i.account) i.msisdn, i.network, i.account, $1, i.text, i.shown, i.lang, i.origin, i.epoch, i.version,
+    i.at, i.expires, nextval('revisions')
+FROM importing i JOIN accounts a ON a.tenant = $1 AND a.network = i.network AND a.account = i.account AND a.msisdn = i.msisdn
+ORDER BY i.network, i.account, i.epoch DESC NULLS LAST, i.version DESC, CASE WHEN i.epoch = $2 THEN -i.i ELSE i.i END
+ON CONFLICT (msisdn, network, account) DO UPDATE SET text = excluded.text, shown = excluded.shown, lang = excluded.lang,
+    origin = excluded.origin, epoch = excluded.epoch, version = excluded.version, at = excluded.at, expires = excluded.expires,
+    rev = nextval('revisions')
+WHERE excluded.epoch IS NOT NULL AND (g.epoch IS NULL OR (excluded.epoch, excluded.version) > (g.epoch, g.version)
+    OR (excluded.epoch, excluded.version) = (g.epoch, g.version) AND g.epoch = $2 AND g.text <> excluded.text)
+RETURNING msisdn, rev`
+
+const importRefused = `
+SELECT i.i, s.msisdn IS NULL
+FROM importing i LEFT JOIN subscribers s ON s.msisdn = i.msisdn AND s.tenant = $1
+LEFT JOIN accounts a ON a.tenant = $1 AND a.network = i.network AND a.account = i.account AND a.msisdn = i.msisdn
+WHERE i.i >= 0 AND (s.msisdn IS NULL OR i.network <> '' AND a.msisdn IS NULL)`
+
+// Import keeps rows as PutSubscriber, LinkAccount and Keep would one after the other, all in one transaction. refused has an
+// error for each row of which something was not kept: ErrNumberTaken, or ErrAccountTaken, which keeps the subscriber.
+// An older text than the one that is there is no refusal.
+func (e *Engine) Import(ctx context.Context, sc callsign.Scope, rows []callsign.ImportRow) (refused []error, err error) {
+	err = e.write(ctx, "import", func(w *writing) error {
+		refused = make([]error, len(rows))
+		lines := importLines(rows, refused)
+		if _, err := w.Exec(ctx, importing, pgx.QueryExecModeSimpleProtocol); err != nil {
+			return err
+		}
+		if _, err := w.CopyFrom(ctx, pgx.Identifier{"importing"}, importColumns, pgx.CopyFromRows(lines)); err != nil {
+			return err
+		}
+		b := &pgx.Batch{}
+		b.Queue(importSubscribers, sc.Tenant).Query(w.changes)
+		b.Queue(importAccounts, sc.Tenant)
+		b.Queue(importSignatures, sc.Tenant, callsign.TimedEpoch).Query(w.changes)
+		b.Queue(importRefused, sc.Tenant).Query(func(rows pgx.Rows) error {
+			var (
+				i      int
+				number bool
+			)
+			_, err := pgx.ForEachRow(rows, []any{&i, &number}, func() error {
+				if refused[i] = callsign.ErrAccountTaken; number {
+					refused[i] = callsign.ErrNumberTaken
+				}
+				return nil
+			})
+			return err
+		})
+		return send(ctx, w, b)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return refused, nil
+}
+
+// importLines are the rows as COPY takes them, with everybody's manual account. Somebody else's manual account would be in the
+// way of a new number: it is refused here.
+func importLines(rows []callsign.ImportRow, refused []error) (lines [][]any) {
+	people := make(map[callsign.MSISDN]struct{}, len(rows))
+	for i, r := range rows {
+		if r.Network == callsign.ManualNetwork && r.Account != manual(r.MSISDN) {
+			refused[i], r.Signature = callsign.ErrAccountTaken, callsign.Signature{}
+		}
+		var epoch any
+		if !r.At.IsZero() {
+			epoch = r.Stamp.Epoch
+		}
+		people[r.MSISDN] = struct{}{}
+		lines = append(lines, []any{
+			i, r.MSISDN, octets(r.Name), r.Network, r.Account, octets(r.Text), octets(r.Shown), octets(r.Lang), octets(r.Origin),
+			epoch, r.Stamp.Version, store.Micros(r.At), store.Micros(r.Expires),
+		})
+	}
+	for m := range people {
+		none := octets("")
+		lines = append(lines, []any{-1, m, none, callsign.ManualNetwork, manual(m), none, none, none, none, nil, 0, 0, 0})
+	}
+	return lines
+}
