@@ -93,46 +93,51 @@ func noPartition(err error) bool {
 }
 
 // Forget deletes the calls set up before then, of every tenant, with their events, and tells how many; on an error n were
-// forgotten all the same. Days that are over then are dropped as a whole, which costs nothing; only a part of a day is
-// deleted row by row.
+// forgotten all the same. Days that are over then are dropped as a whole; only a part of a day is deleted row by row.
 func (e *Engine) Forget(ctx context.Context, before time.Time) (n int64, err error) {
 	err = e.read("forget calls", func(pool *pgxpool.Pool) error {
-		var names []string
-		err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-			if _, err := tx.Exec(ctx, lockDays); err != nil {
-				return err
-			}
-			rows, err := tx.Query(ctx, `SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'calls'::regclass`)
+		for {
+			calls, dropped, err := dropDay(ctx, pool, before.Add(-dayLength))
 			if err != nil {
 				return err
 			}
-			if names, err = pgx.CollectRows(rows, pgx.RowTo[string]); err != nil {
-				return err
+			if !dropped {
+				break
 			}
-			for _, name := range names {
-				begins, err := time.Parse("calls_d"+dayFormat, name)
-				if err != nil || begins.Add(dayLength).After(before) {
-					continue
-				}
-				var calls int64
-				if err := tx.QueryRow(ctx, `SELECT count(*) FROM `+name).Scan(&calls); err != nil {
-					return err
-				}
-				if _, err := tx.Exec(ctx, `DROP TABLE `+name+`, call_events_d`+begins.Format(dayFormat)); err != nil {
-					return err
-				}
-				n += calls
-			}
-			return nil
-		})
-		if err != nil {
-			n = 0
-			return err
+			n += calls
 		}
 		e.days.forget()
 		return e.forgetPart(ctx, pool, before, &n)
 	})
 	return n, err
+}
+
+// dropDay drops the first day if it had begun by then. Its calls are counted, for as long as that takes, before anything is
+// locked that calls of today need.
+func dropDay(ctx context.Context, pool *pgxpool.Pool, begun time.Time) (calls int64, dropped bool, err error) {
+	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock(hashtext('callsign forgets'))`,
+			pgx.QueryExecModeSimpleProtocol); err != nil {
+			return err
+		}
+		var day string
+		err := tx.QueryRow(ctx, `SELECT substr(c.relname, 8) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+			WHERE i.inhparent = 'calls'::regclass AND c.relname ~ '^calls_d[0-9]{8}$' ORDER BY c.relname LIMIT 1`).Scan(&day)
+		if errors.Is(err, pgx.ErrNoRows) || err == nil && day > begun.UTC().Format(dayFormat) {
+			return nil
+		}
+		if err == nil {
+			err = tx.QueryRow(ctx, `SELECT count(*) FROM calls_d`+day).Scan(&calls)
+		}
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `SET LOCAL statement_timeout TO DEFAULT; `+lockDays+`; DROP TABLE calls_d`+day+`, call_events_d`+day,
+			pgx.QueryExecModeSimpleProtocol)
+		dropped = true
+		return err
+	})
+	return calls, dropped && err == nil, err
 }
 
 // forgetStep is how many calls one transaction deletes.
