@@ -3,7 +3,6 @@ package postgres
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -21,20 +20,17 @@ SELECT FROM subscribers WHERE msisdn IN (
     SELECT msisdn FROM unnest($1::text[], $2::text[], $3::text[]) AS e(tenant, network, account) JOIN accounts USING (tenant, network, account))
 ORDER BY msisdn FOR NO KEY UPDATE`
 
-// keepWave is Stamp.Newer as a condition, for entries of different accounts whose subscribers are locked: the greater (epoch,
+// keepWave is Stamp.Newer as a WHERE, for entries of different accounts whose subscribers are locked: the greater (epoch,
 // version) wins; of two timed writes of one microsecond the later received one does, unless it says nothing new. An account
 // that has said nothing (epoch IS NULL) takes anything; one that comes again under the time of its receipt wins over nothing
-// that was said. It tells what became of each, and NOTIFY of what changed.
+// that was said. Only the UPDATE decides, since it sees what was committed meanwhile, should an account have been linked after
+// the locks were taken. It tells why each would have lost, then which won, and NOTIFY of what changed.
 const keepWave = `
 WITH held AS (
     SELECT e.*, g.msisdn, CASE
         WHEN g.msisdn IS NULL THEN 'unlinked'
-        WHEN g.epoch IS NULL THEN 'stored'
-        WHEN e.again THEN 'duplicate'
-        WHEN (e.epoch, e.version) > (g.epoch, g.version) THEN 'stored'
-        WHEN (e.epoch, e.version) < (g.epoch, g.version) THEN 'stale'
-        WHEN e.epoch = $14 AND e.text <> g.text THEN 'stored'
-        ELSE 'duplicate' END AS status
+        WHEN e.again OR (e.epoch, e.version) = (g.epoch, g.version) THEN 'duplicate'
+        ELSE 'stale' END AS lost
     FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::bytea[], $7::bytea[], $8::bytea[],
         $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::boolean[])
         AS e(i, tenant, network, account, text, shown, lang, origin, epoch, version, at, expires, again)
@@ -43,13 +39,15 @@ WITH held AS (
 ), kept AS (
     UPDATE signatures g SET text = h.text, shown = h.shown, lang = h.lang, origin = h.origin,
         epoch = h.epoch, version = h.version, at = h.at, expires = h.expires, rev = nextval('revisions')
-    FROM held h WHERE h.status = 'stored' AND g.msisdn = h.msisdn AND g.network = h.network AND g.account = h.account
-    RETURNING g.msisdn, g.rev
+    FROM held h WHERE g.msisdn = h.msisdn AND g.network = h.network AND g.account = h.account
+        AND (g.epoch IS NULL OR NOT h.again AND ((h.epoch, h.version) > (g.epoch, g.version)
+            OR (h.epoch, h.version) = (g.epoch, g.version) AND g.epoch = $14 AND h.text <> g.text))
+    RETURNING h.i, g.msisdn, g.rev
 ), told AS (
     SELECT pg_notify($15, string_agg(msisdn || ' ' || rev, ','))
     FROM (SELECT msisdn, max(rev) AS rev, row_number() OVER () / $16 AS part FROM kept GROUP BY msisdn) AS c GROUP BY part
 )
-SELECT i, status, (SELECT count(*) FROM told) FROM held`
+SELECT i, lost, 0 FROM held UNION ALL SELECT i, 'stored', (SELECT count(*) FROM told) FROM kept`
 
 // Keep commits the entries in their order, all or none, and returns after the commit. It is one round trip: the server takes
 // what comes between two syncs as one transaction.
@@ -83,8 +81,8 @@ func keepReceived(ctx context.Context, pool *pgxpool.Pool, entries []callsign.En
 		cursors := map[source]int64{}
 		for _, of := range sources(entries) {
 			var seq int64
-			err := tx.QueryRow(ctx, `SELECT seq FROM sources WHERE tenant = $1 AND source = $2 FOR NO KEY UPDATE`, of.tenant, of.name).Scan(&seq)
-			if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+			if err := tx.QueryRow(ctx, `INSERT INTO sources AS s (tenant, source, seq) VALUES ($1, $2, 0)
+				ON CONFLICT (tenant, source) DO UPDATE SET seq = s.seq RETURNING seq`, of.tenant, of.name).Scan(&seq); err != nil {
 				return fmt.Errorf("cursor of source %q: %w", of.name, err)
 			}
 			cursors[of] = seq
@@ -177,7 +175,9 @@ func plan(entries []callsign.Entry, cursors map[source]int64) (statuses []callsi
 				told   int
 			)
 			_, err := pgx.ForEachRow(rows, []any{&i, &status, &told}, func() error {
-				statuses[i] = status
+				if statuses[i] != callsign.Stored {
+					statuses[i] = status
+				}
 				return nil
 			})
 			return err

@@ -23,19 +23,16 @@ func manual(m callsign.MSISDN) string { return strconv.FormatUint(uint64(m), 10)
 // A number that belongs to another tenant is ErrConflict.
 func (e *Engine) PutSubscriber(ctx context.Context, sc callsign.Scope, s callsign.Subscriber) (created bool, err error) {
 	err = e.write(ctx, "put subscriber "+s.MSISDN.String(), func(w *writing) error {
-		var rev uint64
-		err := w.QueryRow(ctx, `INSERT INTO subscribers (msisdn, tenant, name, rev) VALUES ($1, $2, $3, nextval('revisions'))
-			ON CONFLICT DO NOTHING RETURNING rev`, s.MSISDN, sc.Tenant, octets(s.Name)).Scan(&rev)
-		created = err == nil
-		switch {
-		case created:
-			w.changed[s.MSISDN] = rev
-			return w.insertAccount(ctx, sc.Tenant, s.MSISDN, callsign.ManualNetwork, manual(s.MSISDN))
-		case !errors.Is(err, pgx.ErrNoRows):
+		tag, err := w.Exec(ctx, `INSERT INTO subscribers (msisdn, tenant, name, rev) VALUES ($1, $2, $3, 0) ON CONFLICT DO NOTHING`,
+			s.MSISDN, sc.Tenant, octets(s.Name))
+		if err != nil {
 			return err
 		}
+		if created = tag.RowsAffected() > 0; created {
+			return w.insertAccount(ctx, sc.Tenant, s.MSISDN, callsign.ManualNetwork, manual(s.MSISDN))
+		}
 		if err := w.lock(ctx, sc.Tenant, s.MSISDN); errors.Is(err, pgx.ErrNoRows) {
-			return callsign.ErrConflict
+			return callsign.ErrNumberTaken
 		} else if err != nil {
 			return err
 		}
@@ -47,14 +44,19 @@ func (e *Engine) PutSubscriber(ctx context.Context, sc callsign.Scope, s callsig
 	return created && err == nil, err
 }
 
-// insertAccount links an account that nobody has; ErrConflict if somebody has it after all.
+// insertAccount links an account that nobody has; ErrConflict if somebody has it after all. Its revision is drawn while the
+// subscriber's row is ours, even a new one that had to wait for the end of another's deletion.
 func (w *writing) insertAccount(ctx context.Context, tenant string, m callsign.MSISDN, network, account string) error {
 	if _, err := w.Exec(ctx, `INSERT INTO accounts (tenant, network, account, msisdn) VALUES ($1, $2, $3, $4)`,
 		tenant, network, account, m); err != nil {
 		return err
 	}
-	_, err := w.Exec(ctx, `INSERT INTO signatures (msisdn, network, account, tenant) VALUES ($1, $2, $3, $4)`, m, network, account, tenant)
-	return err
+	rows, err := w.Query(ctx, `INSERT INTO signatures (msisdn, network, account, tenant, rev) VALUES ($1, $2, $3, $4, nextval('revisions'))
+		RETURNING msisdn, rev`, m, network, account, tenant)
+	if err != nil {
+		return err
+	}
+	return w.changes(rows)
 }
 
 // Subscriber is m with its accounts, in the order of network and account; ErrNotFound if it isn't this tenant's.
@@ -151,13 +153,13 @@ func (e *Engine) LinkAccount(ctx context.Context, sc callsign.Scope, m callsign.
 		case err != nil && !errors.Is(err, pgx.ErrNoRows):
 			return err
 		case err == nil, network == callsign.ManualNetwork:
-			return callsign.ErrConflict
+			return callsign.ErrAccountTaken
 		}
 		if err := w.insertAccount(ctx, sc.Tenant, m, network, account); err != nil {
 			return err
 		}
 		created = true
-		return w.raise(ctx, m)
+		return nil
 	})
 	return created && err == nil, err
 }
