@@ -1,20 +1,23 @@
 #!/bin/sh
 # What keeping costs: durable updates a second by the intake into PostgreSQL, beside a bare loop that upserts the same rows in
-# batches of the same size over as many connections, in turn on the same server; look-ups, and how soon another node is told.
+# batches of the same size over as many connections, in turn on the same server; look-ups, how soon another node is told, and
+# an import beside bare COPY.
 #
-#	store.sh [--rounds N] [--seconds S] [--rows N,N…]      5 rounds of 5 s, at 10000 and 1000000 subscribers; 10000,1000000,5000000 takes half an hour
+#	store.sh [--rounds N] [--seconds S] [--rows N,N…] [--import N]      5 rounds of 5 s, at 10000 and 1000000 subscribers; an import of
+#		1000000; --rows 10000,1000000,5000000 takes half an hour
 #
 # Ends with "ratio N.NN", our rate over the bare loop's at the greatest number of subscribers. The server is the script's own, with
 # fsync, in a temporary folder; all traffic is on 127.77.0.0/16.
 set -u
 cd "$(dirname "$0")"
-rounds=5 seconds=5 rows=10000,1000000
+rounds=5 seconds=5 rows=10000,1000000 import=1000000
 while [ $# -gt 0 ]; do
 	case $1 in
 	--rounds) rounds=${2:?--rounds needs a number} && shift ;;
 	--seconds) seconds=${2:?--seconds needs a number} && shift ;;
 	--rows) rows=${2:?--rows needs numbers} && shift ;;
-	*) sed -n '2,6s/^#[\t ]*//p' "$0" && exit 2 ;;
+	--import) import=${2:?--import needs a number} && shift ;;
+	*) sed -n '2,8s/^#[\t ]*//p' "$0" && exit 2 ;;
 	esac
 	shift
 done
@@ -49,4 +52,4 @@ until "$bin/psql" -h $host -p 15432 -U callsign -d postgres -qc 'CREATE DATABASE
 	sleep 0.1
 done
 echo "$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1), $(nproc) cores, Linux $(uname -r), $("$bin/postgres" --version), $(go version | cut -d' ' -f3)"
-"$work/store" -url "postgres://callsign@$host:15432/bench" -rounds "$rounds" -seconds "$seconds" -rows "$rows"
+"$work/store" -url "postgres://callsign@$host:15432/bench" -rounds "$rounds" -seconds "$seconds" -rows "$rows" -import "$import"

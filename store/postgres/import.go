@@ -21,8 +21,9 @@ var importColumns = []string{"i", "msisdn", "name", "network", "account", "text"
 // importSubscribers creates or renames them, and so holds them until the commit, in the order of their numbers.
 const importSubscribers = `
 INSERT INTO subscribers AS s (msisdn, tenant, name, rev)
-SELECT DISTINCT ON (msisdn) msisdn, $1, name, nextval('revisions') FROM importing ORDER BY msisdn, i DESC
-ON CONFLICT (msisdn) DO UPDATE SET name = excluded.name, rev = nextval('revisions') WHERE s.tenant = excluded.tenant
+SELECT DISTINCT ON (msisdn) msisdn, $1, name, nextval('revisions') FROM importing ORDER BY msisdn, name = '', i DESC
+ON CONFLICT (msisdn) DO UPDATE SET name = CASE excluded.name WHEN '' THEN s.name ELSE excluded.name END, rev = nextval('revisions')
+WHERE s.tenant = excluded.tenant
 RETURNING msisdn, rev`
 
 // importAccounts links those that nobody has, each to the first who wants it. Their order keeps two imports from waiting for

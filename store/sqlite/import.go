@@ -21,7 +21,7 @@ func (e *Engine) Import(ctx context.Context, sc callsign.Scope, rows []callsign.
 		}
 		defer func() { _ = update.Close() }()
 		for i, row := range rows {
-			_, err := w.put(ctx, sc.Tenant, row.MSISDN, row.Name)
+			_, err := w.put(ctx, sc.Tenant, row.MSISDN, row.Name, false)
 			if err == nil && row.Network != "" {
 				_, err = w.link(ctx, sc.Tenant, row.MSISDN, row.Network, row.Account)
 			}

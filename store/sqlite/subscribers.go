@@ -22,13 +22,14 @@ func manual(m callsign.MSISDN) string { return strconv.FormatUint(uint64(m), 10)
 // A number that belongs to another tenant is ErrConflict.
 func (e *Engine) PutSubscriber(ctx context.Context, sc callsign.Scope, s callsign.Subscriber) (created bool, err error) {
 	err = e.write(ctx, "put subscriber "+s.MSISDN.String(), func(w *writing) (err error) {
-		created, err = w.put(ctx, sc.Tenant, s.MSISDN, s.Name)
+		created, err = w.put(ctx, sc.Tenant, s.MSISDN, s.Name, true)
 		return err
 	})
 	return created && err == nil, err
 }
 
-func (w *writing) put(ctx context.Context, tenant string, m callsign.MSISDN, name string) (created bool, err error) {
+// put creates a subscriber, or renames it: to nothing only if rename says so.
+func (w *writing) put(ctx context.Context, tenant string, m callsign.MSISDN, name string, rename bool) (created bool, err error) {
 	var owner string
 	err = w.QueryRowContext(ctx, `SELECT tenant FROM subscribers WHERE msisdn = ?`, m).Scan(&owner)
 	created = errors.Is(err, sql.ErrNoRows)
@@ -44,7 +45,8 @@ func (w *writing) put(ctx context.Context, tenant string, m callsign.MSISDN, nam
 		return false, err
 	}
 	if !created {
-		_, err = w.ExecContext(ctx, `UPDATE subscribers SET name = ?, rev = ? WHERE tenant = ? AND msisdn = ?`, name, rev, tenant, m)
+		_, err = w.ExecContext(ctx, `UPDATE subscribers SET name = iif(?, ?, name), rev = ? WHERE tenant = ? AND msisdn = ?`,
+			rename || name != "", name, rev, tenant, m)
 		return false, err
 	}
 	if _, err := w.ExecContext(ctx, `INSERT INTO subscribers (msisdn, tenant, name, rev) VALUES (?, ?, ?, ?)`, m, tenant, name, rev); err != nil {

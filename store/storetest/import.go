@@ -29,6 +29,9 @@ func twin(r callsign.ImportRow) callsign.ImportRow {
 
 // oneByOne does what an import of the row stands for, and gives why something was not kept.
 func oneByOne(ctx context.Context, e Engine, r callsign.ImportRow) (refused, err error) {
+	if before, err := e.Subscriber(ctx, ours, r.MSISDN); err == nil && r.Name == "" {
+		r.Name = before.Name
+	}
 	_, err = e.PutSubscriber(ctx, ours, callsign.Subscriber{MSISDN: r.MSISDN, Name: r.Name})
 	if errors.Is(err, callsign.ErrConflict) {
 		return callsign.ErrNumberTaken, nil

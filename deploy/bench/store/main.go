@@ -31,6 +31,7 @@ const (
 type options struct {
 	url           string
 	rounds, batch int
+	imported      int
 	seconds       float64
 }
 
@@ -41,6 +42,7 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 5, "interleaved rounds of each measurement")
 	flag.Float64Var(&o.seconds, "seconds", 5, "how long each round takes")
 	flag.IntVar(&o.batch, "batch", 500, "updates in one transaction")
+	flag.IntVar(&o.imported, "import", 1_000_000, "how many subscribers an import brings; 0: measure none")
 	flag.Parse()
 	if err := run(context.Background(), o, strings.Split(*rows, ",")); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -94,6 +96,11 @@ func run(ctx context.Context, o options, sizes []string) (err error) {
 	told, err := tellings(ctx, engine, o.url)
 	if err != nil {
 		return err
+	}
+	if o.imported > 0 {
+		if err := o.imports(ctx, engine, conn, o.imported); err != nil {
+			return err
+		}
 	}
 	fmt.Printf("\nFrom an update's acknowledgement on one node until another's feed tells it: p50 %v, p99 %v, of %d\n",
 		told[len(told)/2], told[len(told)*99/100], len(told))
