@@ -38,7 +38,6 @@ var arrows = map[string][]string{
 
 	"deploy/bench/harm":        {},
 	"deploy/bench/calls":       {},
-	"deploy/bench/store":       {".", "sigsync", "store/postgres"},
 	"deploy/bench/subscribers": {".", "sigsync", "store/sqlite"},
 	"deploy/bench/store":       {".", "sigsync", "store/postgres"},
 }

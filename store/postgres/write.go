@@ -68,12 +68,11 @@ func (w *writing) notify(ctx context.Context) error {
 	if b.Len() > 0 {
 		payloads = append(payloads, b.String())
 	}
-	for _, p := range payloads {
-		if _, err := w.Exec(ctx, `SELECT pg_notify($1, $2)`, channel, p); err != nil {
-			return err
-		}
+	if payloads == nil {
+		return nil
 	}
-	return nil
+	_, err := w.Exec(ctx, `SELECT pg_notify($1, p) FROM unnest($2::text[]) AS p`, channel, payloads)
+	return err
 }
 
 // lock keeps other writers from a tenant's subscriber until the commit; ErrNotFound if it has none of that number.

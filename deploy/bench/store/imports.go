@@ -15,21 +15,9 @@ import (
 // importBatch is how many rows one transaction takes, ours and the bare one.
 const importBatch = 10_000
 
-// imports compares an import of n subscribers, each with an account and its text, with bare COPY of all that the import leaves
-// in the tables: into tables of the same columns, indexes and partitions, without foreign keys and rules.
+// imports compares an import of n subscribers, each with an account and its text, with bare COPY of all that it leaves in the
+// tables into the same tables.
 func (o options) imports(ctx context.Context, engine *postgres.Engine, conn *pgx.Conn, n int) error {
-	for _, statement := range []string{
-		`CREATE TABLE bare_subscribers (LIKE subscribers INCLUDING ALL)`,
-		`CREATE TABLE bare_accounts (LIKE accounts INCLUDING ALL)`,
-		`CREATE TABLE bare_signatures (LIKE signatures INCLUDING ALL) PARTITION BY HASH (msisdn)`,
-		`DO $$ BEGIN FOR i IN 0..15 LOOP
-			EXECUTE format('CREATE TABLE bare_signatures_%s PARTITION OF bare_signatures FOR VALUES WITH (MODULUS 16, REMAINDER %s)', i, i);
-		END LOOP; END $$`,
-	} {
-		if _, err := conn.Exec(ctx, statement); err != nil {
-			return fmt.Errorf("%s: %w", statement, err)
-		}
-	}
 	var ours, bare []float64
 	for range min(o.rounds, 3) {
 		for _, m := range []struct {
@@ -47,7 +35,7 @@ func (o options) imports(ctx context.Context, engine *postgres.Engine, conn *pgx
 			}},
 			{&bare, func(rows []callsign.ImportRow) error { return copyRows(ctx, conn, rows) }},
 		} {
-			if _, err := conn.Exec(ctx, `TRUNCATE subscribers, bare_subscribers, bare_accounts, bare_signatures CASCADE`); err != nil {
+			if _, err := conn.Exec(ctx, `TRUNCATE subscribers CASCADE`); err != nil {
 				return err
 			}
 			if _, err := conn.Exec(ctx, `CHECKPOINT`); err != nil {
@@ -98,10 +86,10 @@ func copyRows(ctx context.Context, conn *pgx.Conn, rows []callsign.ImportRow) er
 			columns []string
 			rows    [][]any
 		}{
-			{"bare_subscribers", []string{"msisdn", "tenant", "name", "rev"}, subscribers},
-			{"bare_accounts", []string{"tenant", "network", "account", "msisdn"}, accounts},
+			{"subscribers", []string{"msisdn", "tenant", "name", "rev"}, subscribers},
+			{"accounts", []string{"tenant", "network", "account", "msisdn"}, accounts},
 			{
-				"bare_signatures",
+				"signatures",
 				[]string{"msisdn", "network", "account", "tenant", "text", "shown", "lang", "origin", "epoch", "version", "at", "expires", "rev"},
 				signatures,
 			},
