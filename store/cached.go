@@ -27,7 +27,7 @@ type Truth interface {
 // CachedOptions are what a Cached is made of. Truth is required.
 type CachedOptions struct {
 	Truth    Truth
-	MaxBytes int           // what profiles may take of memory; default 64 MiB, about 250,000 of them
+	MaxBytes int           // what profiles may take of memory; default 64 MiB, about 300,000 of them
 	MaxAge   time.Duration // after it a profile is read again, so that what the feed missed heals; default 1 h
 	Unfed    time.Duration // the same while the feed is away, which then tells of no change; default 60 s
 	MaxStale time.Duration // how long ago a profile may have been true that is shown while the truth can't be read; default 10 min
@@ -107,17 +107,19 @@ func (c *Cached) look(s *shard, m callsign.MSISDN) held {
 	if e == nil {
 		return held{}
 	}
+	e.marked = true
 	now := time.Now()
-	age, unfed := now.Sub(c.began)-e.read, c.unfed(e, now.Sub(c.began))
+	age, unfed := now.Sub(c.began)-e.since(), c.unfed(e, now.Sub(c.began))
 	if unfed > c.o.MaxStale {
 		return held{}
 	}
 	h := held{found: e.rev > 0, state: fresh}
 	if h.found {
-		h.profile = e.profile()
+		h.profile, _ = unpack(m, e.rev, e.packed)
 	}
 	// Once the shown signature has expired, another account's may be the next.
-	ended := e.expires != 0 && now.UnixMicro() >= e.expires
+	expires := h.profile.Signature.Expires
+	ended := !expires.IsZero() && !now.Before(expires)
 	if age > c.o.MaxAge || unfed > c.o.Unfed || ended || e.generation != c.generation.Load() {
 		h.state = stale
 	}
@@ -132,9 +134,9 @@ func (c *Cached) unfed(e *entry, now time.Duration) time.Duration {
 	case e.generation == generation && c.stands.Load():
 		stood = now
 	case e.generation != generation && e.generation+1 != generation:
-		stood = e.read
+		stood = e.since()
 	}
-	return now - max(e.read, stood)
+	return now - max(e.since(), stood)
 }
 
 // flight is one read of the truth for all who ask for a number at the same time.
@@ -199,7 +201,7 @@ func (c *Cached) fly(ctx context.Context, s *shard, m callsign.MSISDN, f *flight
 		if s.flights[m] == f {
 			delete(s.flights, m)
 			if f.err == nil || errors.Is(f.err, callsign.ErrNotFound) {
-				c.metrics.evicted.Add(float64(s.put(pack(m, f.profile, time.Since(c.began), f.generation))))
+				c.remember(s, m, f)
 			}
 		}
 		s.mu.Unlock()
@@ -211,6 +213,15 @@ func (c *Cached) fly(ctx context.Context, s *shard, m callsign.MSISDN, f *flight
 	}
 	f.profile, f.err = p, err
 	return err
+}
+
+// remember puts down what f has read. It is called with s locked.
+func (c *Cached) remember(s *shard, m callsign.MSISDN, f *flight) {
+	e := entry{msisdn: m, rev: f.profile.Rev, read: int32(time.Since(c.began) / time.Second), generation: f.generation}
+	if e.rev > 0 {
+		e.packed = pack(&f.profile)
+	}
+	c.metrics.evicted.Add(float64(s.put(e)))
 }
 
 // fallBack answers what memory has, now that the truth can't be read.

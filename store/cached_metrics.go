@@ -39,7 +39,7 @@ func newCachedMetrics(to prometheus.Registerer, c *Cached) cachedMetrics {
 	}
 	register(to, lookups, m.evicted, m.lost, m.feedErrors,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "callsign_cache_profiles", Help: "Profiles in memory."},
-			sum(func(s *shard) int { return len(s.index) })),
+			sum(func(s *shard) int { return s.entries })),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "callsign_cache_bytes", Help: "What they take of memory."},
 			sum(func(s *shard) int { return s.bytes })))
 	return m

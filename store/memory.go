@@ -1,7 +1,7 @@
 package store
 
 import (
-	"math"
+	"math/bits"
 	"sync"
 	"time"
 	"unsafe"
@@ -11,137 +11,159 @@ import (
 
 const (
 	shards = 64
-	// entryCost is what an entry takes beyond its text: itself, and as measured its place in the index and what growing costs.
-	entryCost = int(unsafe.Sizeof(entry{})) + 56
+	// entryCost is what an entry takes beyond its packed profile: itself, its place in the index, and as measured what growing
+	// and the sizes of allocations cost.
+	entryCost = int(unsafe.Sizeof(entry{})) + 24
+	// maxPacked is the largest profile that is remembered.
+	maxPacked = 64 << 10
+	// maxSlots is what the index can tell apart.
+	maxSlots = 1 << 24
 )
 
-// shard is a part of memory: a table of entries in a slab, evicted by CLOCK. It is bounded in bytes; when they don't
-// suffice, what wasn't looked at since the hand last passed makes room, and is counted.
+// shard is a part of memory: entries in a slab, an index over it with open addressing, and SIEVE over both: entries stand in
+// the order in which they came, and when the bytes don't suffice a hand goes from the oldest to the newest, forgets a mark
+// where it finds one, and evicts the first entry without. So what is looked at once goes soon, and a look moves nothing.
 type shard struct {
 	mu      sync.Mutex
 	flights map[callsign.MSISDN]*flight
-	index   map[callsign.MSISDN]int32
-	slots   []entry
-	free    []int32
-	hand    int
+	index   []uint32 // by hash: 8 more bits of it, and 24 of a slot; 0: free
+	slots   []entry  // the first is no entry: the oldest stands behind it, the newest before it
+	free    uint32   // the first of the slots that are free, which stand behind each other; 0: none
+	hand    uint32   // the slot that is looked at next; 0: the oldest's
+	entries int
 	bytes   int
 	limit   int
 }
 
-// entry is a profile with all its strings in one: its only pointer. A free slot has msisdn 0.
+// entry is what is remembered of a number. Its packed profile is its only pointer.
 type entry struct {
-	msisdn      callsign.MSISDN
-	rev         uint64        // 0: the number is nobody's
-	read        time.Duration // when, since the cache began
-	at, expires int64         // microseconds since 1970, 0: none
-	stamp       callsign.Stamp
-	text        string
-	ends        [7]uint16 // where in text each string but the last ends
-	generation  uint32
-	used        bool // since the hand last passed
+	msisdn         callsign.MSISDN
+	rev            uint64 // 0: the number is nobody's
+	packed         string
+	read           int32 // when, in seconds since the cache began
+	generation     uint32
+	older, younger uint32 // slots
+	marked         bool   // it was looked at since the hand last passed
 }
 
 func (s *shard) open(limit int) {
-	s.limit = limit
-	s.index = map[callsign.MSISDN]int32{}
+	s.limit = min(limit, (maxSlots-1)*entryCost)
+	s.index, s.slots = make([]uint32, 8), make([]entry, 1)
 	s.flights = map[callsign.MSISDN]*flight{}
 }
 
-// shard spreads consecutive numbers (Fibonacci hashing).
-func (c *Cached) shard(m callsign.MSISDN) *shard {
-	return &c.shards[uint64(m)*0x9e3779b97f4a7c15>>58]
+// hash spreads numbers, which are mostly consecutive, over all bits.
+func hash(m callsign.MSISDN) uint64 {
+	high, low := bits.Mul64(uint64(m)^0xa0761d6478bd642f, 0xe7037ed1a0b428db)
+	return high ^ low
 }
 
-func (e *entry) cost() int { return entryCost + len(e.text) }
+func (c *Cached) shard(m callsign.MSISDN) *shard { return &c.shards[hash(m)>>58] }
 
+func (e *entry) cost() int { return entryCost + len(e.packed) }
+
+func (e *entry) since() time.Duration { return time.Duration(e.read) * time.Second }
+
+// place is where m stands in the index, or the free place at which looking for it ends.
+func (s *shard) place(m callsign.MSISDN) (at int, found bool) {
+	h, last := hash(m), len(s.index)-1
+	for at = int(h) & last; s.index[at] != 0; at = (at + 1) & last {
+		if uint8(s.index[at]>>24) == uint8(h>>50) && s.slots[s.index[at]%maxSlots].msisdn == m {
+			return at, true
+		}
+	}
+	return at, false
+}
+
+// get is m's entry, until the next put.
 func (s *shard) get(m callsign.MSISDN) *entry {
-	i, ok := s.index[m]
-	if !ok {
+	at, found := s.place(m)
+	if !found {
 		return nil
 	}
-	s.slots[i].used = true
-	return &s.slots[i]
+	return &s.slots[s.index[at]%maxSlots]
 }
 
 // put remembers e and tells how many others went for it. What is too large to remember replaces nothing.
 func (s *shard) put(e entry) (evicted int) {
 	s.drop(e.msisdn)
-	if e.msisdn == 0 || e.cost() > s.limit {
+	if e.msisdn == 0 || len(e.packed) > maxPacked || e.cost() > s.limit {
 		return 0
 	}
 	for ; s.bytes+e.cost() > s.limit; evicted++ {
 		s.evict()
 	}
-	var i int32
-	if n := len(s.free); n > 0 {
-		i, s.free = s.free[n-1], s.free[:n-1]
-		s.slots[i] = e
-	} else {
-		i = int32(len(s.slots))
-		s.slots = append(s.slots, e)
+	slot := s.free
+	if slot == 0 {
+		slot = uint32(len(s.slots))
+		s.slots = append(s.slots, entry{})
 	}
-	s.index[e.msisdn] = i
+	s.free = s.slots[slot].younger
+	e.older, e.younger = s.slots[0].older, 0
+	s.slots[slot] = e
+	s.slots[e.older].younger, s.slots[0].older = slot, slot
 	s.bytes += e.cost()
+	s.entries++
+	if s.entries*4 > len(s.index)*3 {
+		s.reindex(2 * len(s.index))
+		return evicted
+	}
+	at, _ := s.place(e.msisdn)
+	s.index[at] = word(e.msisdn, slot)
 	return evicted
 }
 
-// evict moves the hand to the next entry that wasn't used since it last passed. There is one, or put wouldn't ask.
+// word is what the index has of a number in a slot.
+func word(m callsign.MSISDN, slot uint32) uint32 { return uint32(uint8(hash(m)>>50))<<24 | slot }
+
+func (s *shard) reindex(size int) {
+	s.index = make([]uint32, size)
+	for slot := s.slots[0].younger; slot != 0; slot = s.slots[slot].younger {
+		m := s.slots[slot].msisdn
+		at, _ := s.place(m)
+		s.index[at] = word(m, slot)
+	}
+}
+
+// evict is called when there are entries.
 func (s *shard) evict() {
 	for {
+		if s.hand == 0 {
+			s.hand = s.slots[0].younger
+		}
 		e := &s.slots[s.hand]
-		s.hand = (s.hand + 1) % len(s.slots)
-		switch {
-		case e.msisdn == 0:
-		case e.used:
-			e.used = false
-		default:
+		if !e.marked {
 			s.drop(e.msisdn)
 			return
 		}
+		e.marked = false
+		s.hand = e.younger
 	}
 }
 
+// drop forgets m, if it is there.
 func (s *shard) drop(m callsign.MSISDN) {
-	i, ok := s.index[m]
-	if !ok {
+	at, found := s.place(m)
+	if !found {
 		return
 	}
-	s.bytes -= s.slots[i].cost()
-	s.slots[i] = entry{}
-	s.free = append(s.free, i)
-	delete(s.index, m)
-}
-
-// pack makes p, or that m is nobody's, an entry; one without msisdn if it can't be one.
-func pack(m callsign.MSISDN, p callsign.Profile, read time.Duration, generation uint32) entry {
-	g := &p.Signature
-	e := entry{
-		msisdn: m, rev: p.Rev, read: read, stamp: g.Stamp, generation: generation,
-		at: Micros(g.At), expires: Micros(g.Expires),
+	slot := s.index[at] % maxSlots
+	e := &s.slots[slot]
+	s.bytes -= e.cost()
+	s.entries--
+	s.slots[e.older].younger, s.slots[e.younger].older = e.younger, e.older
+	if s.hand == slot {
+		s.hand = e.younger
 	}
-	for i, part := range [...]string{p.Tenant, p.Name, g.Network, g.Account, g.Text, g.Shown, g.Lang} {
-		e.text += part
-		if len(e.text) > math.MaxUint16 {
-			return entry{}
+	// Those who stand behind because this place was taken move up.
+	last := len(s.index) - 1
+	for next := (at + 1) & last; s.index[next] != 0; next = (next + 1) & last {
+		home := int(hash(s.slots[s.index[next]%maxSlots].msisdn)) & last
+		if (next-home)&last >= (next-at)&last {
+			s.index[at], at = s.index[next], next
 		}
-		e.ends[i] = uint16(len(e.text))
 	}
-	e.text += g.Origin
-	return e
-}
-
-func (e *entry) profile() callsign.Profile {
-	from := uint16(0)
-	part := func(i int) string {
-		s := e.text[from:e.ends[i]]
-		from = e.ends[i]
-		return s
-	}
-	return callsign.Profile{
-		MSISDN: e.msisdn, Rev: e.rev, Tenant: part(0), Name: part(1),
-		Signature: callsign.Signature{
-			Network: part(2), Account: part(3), Text: part(4), Shown: part(5), Lang: part(6), Origin: e.text[from:],
-			Stamp: e.stamp, At: FromMicros(e.at), Expires: FromMicros(e.expires),
-		},
-	}
+	s.index[at] = 0
+	*e = entry{younger: s.free}
+	s.free = slot
 }
