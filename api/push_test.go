@@ -401,6 +401,10 @@ func TestAStoreThatIsAwayLosesNothing(t *testing.T) {
 	c.push("b-2", 2, ev("b", 2))
 	c.push("b-3", 3, ev("c", 3))
 	until(t, "the first is in the intake", func() bool { s.memory.mu.Lock(); defer s.memory.mu.Unlock(); return s.memory.puts == 2 })
+	until(t, "the one behind it is taken", func() (taken bool) {
+		s.push.each(func(one *session) { taken = len(one.batches) == 1 })
+		return taken
+	})
 	close(hold)
 	expect(t, "the one that failed", c.nacked(), "b-2 unavailable true  1000")
 	s.memory.set(func(m *memory) { m.down = nil })
