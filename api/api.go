@@ -36,6 +36,7 @@ type Options struct {
 	Directory   Directory
 	Accounts    Accounts
 	Calls       Calls
+	Eraser      Eraser
 	Keys        Keys
 	KeyHashes   KeyHashes
 	Cursors     Cursors
@@ -69,7 +70,7 @@ func New(o Options) (*Server, error) {
 	if err := o.Config.Validate(); err != nil {
 		return nil, err
 	}
-	if o.Intake == nil || o.Subscribers == nil || o.Directory == nil || o.Accounts == nil || o.Calls == nil || o.Keys == nil ||
+	if o.Intake == nil || o.Subscribers == nil || o.Directory == nil || o.Accounts == nil || o.Calls == nil || o.Eraser == nil || o.Keys == nil ||
 		o.KeyHashes == nil || o.Cursors == nil {
 		return nil, errors.New("api: one of Options.Intake to Options.Cursors is missing: all are required")
 	}
@@ -88,7 +89,7 @@ func New(o Options) (*Server, error) {
 	mux := http.NewServeMux()
 	rest := newREST(mux, o.Version)
 	for _, register := range []func(huma.API){
-		s.registerSubscribers, s.registerAccounts, s.registerCalls, s.registerKeys, s.registerHealth,
+		s.registerSubscribers, s.registerPerson, s.registerAccounts, s.registerCalls, s.registerKeys, s.registerHealth,
 	} {
 		register(rest)
 	}

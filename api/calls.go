@@ -20,9 +20,9 @@ type Calls interface {
 // call is a callsign.Call in JSON.
 type call struct {
 	ID         callsign.CallID `json:"id"`
-	Caller     number          `json:"caller,omitzero" doc:"absent if it is unknown, or private"`
+	Caller     number          `json:"caller,omitzero" doc:"absent if it is unknown, private or erased"`
 	Private    bool            `json:"private,omitempty" doc:"the caller wants to stay unknown: their number is not kept"`
-	Callee     number          `json:"callee"`
+	Callee     number          `json:"callee,omitzero" doc:"absent if it was erased"`
 	At         time.Time       `json:"at"`
 	Access     string          `json:"access,omitempty" doc:"the caller's access network, if known"`
 	AccessFrom string          `json:"access_from,omitempty" enum:"network,registration,peer,range,default" doc:"who told it: the call itself, the caller's registration, or the configuration by peer, number or default"`
@@ -74,12 +74,16 @@ func (s *Server) getCall(ctx context.Context, scope callsign.Scope, in *struct {
 },
 ) (*reply[call], error) {
 	t, err := s.o.Calls.Timeline(ctx, scope, in.ID)
+	return ok(timelineJSON(t)), err
+}
+
+func timelineJSON(t callsign.Timeline) call {
 	out := callJSON(t.Call)
 	out.Events = make([]event, 0, len(t.Events))
 	for _, e := range t.Events {
 		out.Events = append(out.Events, event{e.At, e.Kind, e.Reason, e.Link, e.MessageID, e.Text, e.Wire})
 	}
-	return ok(out), err
+	return out
 }
 
 // WhatIfRequest is a call that didn't happen.

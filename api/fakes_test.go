@@ -97,6 +97,10 @@ func (m *memory) DeleteSubscriber(ctx context.Context, scope callsign.Scope, n c
 	return nil
 }
 
+func (m *memory) Erase(ctx context.Context, scope callsign.Scope, n callsign.MSISDN) (int64, error) {
+	return 0, m.DeleteSubscriber(ctx, scope, n)
+}
+
 func (m *memory) LinkAccount(ctx context.Context, scope callsign.Scope, n callsign.MSISDN, network, account string) (bool, error) {
 	if _, err := m.Subscriber(ctx, scope, n); err != nil {
 		return false, err
@@ -239,7 +243,7 @@ func (m *memory) keep(c callsign.Change) callsign.Status {
 // options are those of a server on m.
 func (m *memory) options() Options {
 	return Options{
-		Config: DefaultConfig(), Intake: m, Subscribers: m, Directory: m, Accounts: m, Calls: m, Keys: m, KeyHashes: m, Cursors: m,
+		Config: DefaultConfig(), Intake: m, Subscribers: m, Directory: m, Accounts: m, Calls: m, Eraser: m, Keys: m, KeyHashes: m, Cursors: m,
 	}
 }
 

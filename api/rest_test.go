@@ -155,6 +155,8 @@ func TestRolesOpenTheirDoorsOnly(t *testing.T) {
 		{"GET /v1/subscribers/8613800000000", "", [5]bool{true, true, false, true, false}},
 		{"DELETE /v1/subscribers/8613800000002", "", [5]bool{true, true}},
 		{"GET /v1/subscribers", "", [5]bool{true, true}},
+		{"GET /v1/subscribers/8613800000000/export", "", [5]bool{true, true}},
+		{"POST /v1/subscribers/8613800000002/erase", "", [5]bool{true, true}},
 		{"PUT /v1/subscribers/8613800000000/accounts/qq/1", "", [5]bool{true, true}},
 		{"DELETE /v1/subscribers/8613800000000/accounts/qq/1", "", [5]bool{true, true}},
 		{"PUT /v1/subscribers/8613800000000/signature", `{"text":"x"}`, [5]bool{true, true, false, true, false}},
@@ -396,7 +398,7 @@ func TestEveryDoorIsInTheDocument(t *testing.T) {
 	want := []string{
 		"DELETE /v1/keys/{id}", "DELETE /v1/subscribers/{msisdn}", "DELETE /v1/subscribers/{msisdn}/accounts/{network}/{account}",
 		"GET /healthz", "GET /readyz", "GET /v1/calls", "GET /v1/calls/{id}", "GET /v1/keys", "GET /v1/subscribers",
-		"GET /v1/subscribers/{msisdn}", "POST /v1/keys", "POST /v1/whatif", "PUT /v1/subscribers/{msisdn}",
+		"GET /v1/subscribers/{msisdn}", "GET /v1/subscribers/{msisdn}/export", "POST /v1/keys", "POST /v1/subscribers/{msisdn}/erase", "POST /v1/whatif", "PUT /v1/subscribers/{msisdn}",
 		"PUT /v1/subscribers/{msisdn}/accounts/{network}/{account}", "PUT /v1/subscribers/{msisdn}/signature",
 	}
 	if !slices.Equal(got, want) {

@@ -18,6 +18,7 @@ type engine interface {
 	api.Directory
 	api.Accounts
 	api.Calls
+	api.Eraser
 	api.Keys
 	api.KeyHashes
 	api.Cursors

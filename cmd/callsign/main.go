@@ -40,7 +40,7 @@ type cli struct {
 	Serve      serveCommand      `cmd:"" help:"The daemon."`
 	Config     configCommand     `cmd:"" help:"Print the commented default configuration, or check a file."`
 	Migrate    migrateCommand    `cmd:"" help:"Bring the store's schema up to date (serve does it too)."`
-	Subscriber subscriberCommand `cmd:"" help:"Subscribers: put, get, list, remove."`
+	Subscriber subscriberCommand `cmd:"" help:"Subscribers: put, get, list, remove, data, erase."`
 	Account    accountCommand    `cmd:"" help:"IM accounts of subscribers: put, list, remove."`
 	Signature  signatureCommand  `cmd:"" help:"Signatures: put, get."`
 	Key        keyCommand        `cmd:"" help:"API keys: create, list, remove."`

@@ -32,6 +32,8 @@ type subscriberCommand struct {
 	Remove subscriberRemove `cmd:"" help:"Remove a subscriber with all accounts and texts."`
 	Import subscriberImport `cmd:"" help:"Create or change subscribers from a CSV or JSON Lines file."`
 	Export subscriberExport `cmd:"" help:"Write all subscribers as CSV or JSON Lines."`
+	Data   subscriberData   `cmd:"" help:"Print all that is kept of one number, as JSON."`
+	Erase  subscriberErase  `cmd:"" help:"Erase one number: subscriber, texts, keys, and the number in calls."`
 }
 
 type subscriberPut struct {

@@ -157,6 +157,10 @@ func tenants(t *testing.T, e Engine) {
 		"UnlinkAccount, the manual one": func() (any, error) {
 			return nil, expect(e.UnlinkAccount(ctx, theirs, anna, callsign.ManualNetwork, "8613800000001"), callsign.ErrNotFound)
 		},
+		"Erase": func() (any, error) {
+			_, err := e.Erase(ctx, theirs, anna)
+			return nil, expect(err, callsign.ErrNotFound)
+		},
 		"Calls": func() (any, error) { return e.Calls(ctx, theirs, callsign.CallFilter{Callee: anna}) },
 		"Timeline": func() (any, error) {
 			_, err := e.Timeline(ctx, theirs, ev.Call.ID)

@@ -31,6 +31,7 @@ type Engine interface {
 	Calls(context.Context, callsign.Scope, callsign.CallFilter) ([]callsign.Call, error)
 	Timeline(context.Context, callsign.Scope, callsign.CallID) (callsign.Timeline, error)
 	Forget(ctx context.Context, before time.Time) (n int64, err error)
+	Erase(context.Context, callsign.Scope, callsign.MSISDN) (calls int64, err error)
 
 	PutKey(context.Context, callsign.Key) error
 	KeyByHash(context.Context, [32]byte) (callsign.Key, error)
@@ -59,6 +60,7 @@ func Run(t *testing.T, open func(t *testing.T) Engine) {
 		"import: any rows end as if written one by one":                    importProperty,
 		"import: each subscriber is told once, with what it says":          importTold,
 		"timeline: calls and events in any order, pages, filters, forgets": timeline,
+		"erase: nothing leads to the person any more":                      erase,
 		"keys: put, find, list, revoke":                                    keys,
 		"contexts: one that has ended is its own error":                    contexts,
 	} {
