@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,6 +32,7 @@ type CachedOptions struct {
 	MaxAge   time.Duration // after it a profile is read again, so that what the feed missed heals; default 1 h
 	Unfed    time.Duration // the same while the feed is away, which then tells of no change; default 60 s
 	MaxStale time.Duration // how long ago a profile may have been true that is shown while the truth can't be read; default 10 min
+	Snapshot string        // the file in which memory outlives a stop; empty: it doesn't
 	Metrics  prometheus.Registerer
 	Log      *slog.Logger
 }
@@ -238,18 +240,29 @@ func (c *Cached) fallBack(s *shard, m callsign.MSISDN, err error) (callsign.Prof
 }
 
 // Run follows the truth's changes until ctx ends. While the feed is away ages still bound what is shown; when it stands
-// again everything is read anew at its next use.
+// again everything is read anew at its next use. Run begins with the memory of the run before, and saves its own.
 func (c *Cached) Run(ctx context.Context) error {
-	const first, most = 100 * time.Millisecond, 5 * time.Second
-	wait, down := first, false
+	numbers, first, warmed := c.load(), make(chan struct{}), make(chan struct{})
+	stands := sync.OnceFunc(func() { close(first) })
+	go func() {
+		defer close(warmed)
+		c.warm(ctx, first, numbers)
+	}()
+	defer func() {
+		<-warmed
+		c.save()
+	}()
+	const least, most = 100 * time.Millisecond, 5 * time.Second
+	wait, down := least, false
 	for {
 		err := c.o.Truth.Changes(ctx, c.changed, func() {
 			c.lost()
 			c.stands.Store(true)
+			stands()
 			if down {
 				c.o.Log.Info("the feed of changes stands again")
 			}
-			wait, down = first, false
+			wait, down = least, false
 		})
 		if c.stands.Swap(false) {
 			c.stood.Store(int64(time.Since(c.began)))

@@ -100,7 +100,9 @@ func newDaemon(config *Config, log *slog.Logger) (_ *daemon, err error) {
 	d.engine = newEngine(config.Store, room("store"))
 	notYet := errors.New("it is not open yet")
 	d.opening.Store(&notYet)
-	d.cached = store.NewCached(store.CachedOptions{Truth: d.engine, Metrics: metrics, Log: room("store")})
+	d.cached = store.NewCached(store.CachedOptions{
+		Truth: d.engine, Snapshot: config.inStateDir("memory.snapshot"), Metrics: metrics, Log: room("store"),
+	})
 	d.journal = store.NewJournal(store.JournalOptions{Keep: d.engine, Metrics: metrics, Log: room("journal")})
 	if d.bridge, err = gsmbridge.New(gsmbridge.Options{Config: config.SMPP, Recorder: d.journal, Metrics: metrics, Log: room("gsmbridge")}); err != nil {
 		return nil, err
