@@ -117,7 +117,7 @@ func (c *Cached) look(s *shard, m callsign.MSISDN) held {
 	}
 	h := held{found: e.rev > 0, state: fresh}
 	if h.found {
-		h.profile, _ = unpack(m, e.rev, e.packed)
+		h.profile, _ = Unpack(m, e.rev, e.packed)
 	}
 	// Once the shown signature has expired, another account's may be the next.
 	expires := h.profile.Signature.Expires
@@ -221,7 +221,7 @@ func (c *Cached) fly(ctx context.Context, s *shard, m callsign.MSISDN, f *flight
 func (c *Cached) remember(s *shard, m callsign.MSISDN, f *flight) {
 	e := entry{msisdn: m, rev: f.profile.Rev, read: int32(time.Since(c.began) / time.Second), generation: f.generation}
 	if e.rev > 0 {
-		e.packed = pack(&f.profile)
+		e.packed = Pack(&f.profile)
 	}
 	c.metrics.evicted.Add(float64(s.put(e)))
 }

@@ -125,11 +125,11 @@ func TestWhatIsRememberedIsWhatWasRead(t *testing.T) {
 		if rapid.Bool().Draw(t, "shown as it was said") {
 			p.Signature.Shown = p.Signature.Text
 		}
-		packed := pack(&p)
-		if got, ok := unpack(7, p.Rev, packed); !ok || got != p {
+		packed := Pack(&p)
+		if got, ok := Unpack(7, p.Rev, packed); !ok || got != p {
 			t.Errorf("got %+v, %v, want %+v", got, ok, p)
 		}
-		if _, ok := unpack(7, p.Rev, packed[:len(packed)-1]); ok && len(packed) > 0 {
+		if _, ok := Unpack(7, p.Rev, packed[:len(packed)-1]); ok && len(packed) > 0 {
 			t.Error("what is cut off at its end is taken for whole")
 		}
 	})

@@ -6,9 +6,9 @@ import (
 	"github.com/callsign-as/callsign"
 )
 
-// pack makes all of a profile but its number and revision one string. What is shown mostly is the text as it was said: then
+// Pack makes all of a profile but its number and revision one string. What is shown mostly is the text as it was said: then
 // it stands there once.
-func pack(p *callsign.Profile) string {
+func Pack(p *callsign.Profile) string {
 	g := &p.Signature
 	b := make([]byte, 0, 256)
 	for _, n := range [...]int64{g.Stamp.Epoch, g.Stamp.Version, Micros(g.At), Micros(g.Expires)} {
@@ -30,8 +30,8 @@ func pack(p *callsign.Profile) string {
 	return string(append(b, shown...))
 }
 
-// unpack is what was packed; false: nothing was, the string is something else.
-func unpack(m callsign.MSISDN, rev uint64, packed string) (p callsign.Profile, ok bool) {
+// Unpack is what was packed; false: nothing was, the string is something else.
+func Unpack(m callsign.MSISDN, rev uint64, packed string) (p callsign.Profile, ok bool) {
 	u := unpacker{packed, true}
 	p.MSISDN, p.Rev = m, rev
 	g := &p.Signature

@@ -84,7 +84,7 @@ func readSnapshot(file string, now time.Time) (entries []entry, err error) {
 		unfed := time.Duration(min(u.uint(), math.MaxInt32)) * time.Second
 		e.read = -int32(min((age+unfed+time.Second-1)/time.Second, math.MaxInt32))
 		e.packed = strings.Clone(u.cut(u.uint())) // or it would keep the whole file
-		if _, ok := unpack(e.msisdn, e.rev, e.packed); ok != (e.rev > 0) || e.msisdn == 0 {
+		if _, ok := Unpack(e.msisdn, e.rev, e.packed); ok != (e.rev > 0) || e.msisdn == 0 {
 			u.ok = false
 		}
 		entries = append(entries, e)

@@ -41,7 +41,7 @@ type SyncConfig struct {
 
 // StateConfig is the section state.
 type StateConfig struct {
-	Dir string `yaml:"dir" doc:"directory for sip.secret, if that is not configured"`
+	Dir string `yaml:"dir" doc:"directory for sip.secret, if that is not configured, and for memory.snapshot, what was known when the node stopped"`
 }
 
 // LogConfig is the section log.
@@ -53,7 +53,7 @@ type LogConfig struct {
 func defaultConfig() Config {
 	return Config{
 		SIP: relay.DefaultConfig(), Show: sipas.DefaultConfig(), SMPP: gsmbridge.DefaultConfig(), Store: store.DefaultConfig(),
-		HTTP: api.DefaultConfig(), State: StateConfig{Dir: "."}, Log: LogConfig{Level: "info", Format: "text"},
+		Cache: redis.DefaultConfig(), HTTP: api.DefaultConfig(), State: StateConfig{Dir: "."}, Log: LogConfig{Level: "info", Format: "text"},
 	}
 }
 

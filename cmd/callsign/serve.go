@@ -63,6 +63,7 @@ type daemon struct {
 	listener net.Listener
 	engine   engine
 	redis    *redis.Client         // nil without cache.url
+	profiles *redis.Profiles       // likewise
 	opening  atomic.Pointer[error] // why the store is not open yet; nil: it is
 	draining atomic.Bool
 	cached   *store.Cached
@@ -100,8 +101,16 @@ func newDaemon(config *Config, log *slog.Logger) (_ *daemon, err error) {
 	d.engine = newEngine(config.Store, room("store"))
 	notYet := errors.New("it is not open yet")
 	d.opening.Store(&notYet)
+	var truth store.Truth = d.engine
+	if config.Cache.URL != "" {
+		if d.redis, err = redis.New(redis.Options{URL: config.Cache.URL, Prefix: config.Cache.Prefix, Metrics: metrics, Log: room("redis")}); err != nil {
+			return nil, err
+		}
+		d.profiles = redis.NewProfiles(d.redis, d.engine, metrics)
+		truth = d.profiles
+	}
 	d.cached = store.NewCached(store.CachedOptions{
-		Truth: d.engine, Snapshot: config.inStateDir("memory.snapshot"), Metrics: metrics, Log: room("store"),
+		Truth: truth, Snapshot: config.inStateDir("memory.snapshot"), Metrics: metrics, Log: room("store"),
 	})
 	d.journal = store.NewJournal(store.JournalOptions{Keep: d.engine, Metrics: metrics, Log: room("journal")})
 	if d.bridge, err = gsmbridge.New(gsmbridge.Options{Config: config.SMPP, Recorder: d.journal, Metrics: metrics, Log: room("gsmbridge")}); err != nil {
@@ -116,10 +125,7 @@ func newDaemon(config *Config, log *slog.Logger) (_ *daemon, err error) {
 	}
 	own := store.NewClaims(limits)
 	var claims sipas.Claims = own
-	if config.Cache.URL != "" {
-		if d.redis, err = redis.New(redis.Options{URL: config.Cache.URL, Metrics: metrics, Log: room("redis")}); err != nil {
-			return nil, err
-		}
+	if d.redis != nil {
 		claims = redis.NewClaims(d.redis, own, limits)
 	}
 	if d.workers, err = sipas.New(sipas.Options{
@@ -158,7 +164,7 @@ func (d *daemon) run(ctx context.Context) error {
 	relaying := start(context.WithoutCancel(ctx), d.relay.Run)
 	keepers := []func(context.Context) error{d.open, d.cached.Run, d.journal.Run, d.intake.Run, d.forget}
 	if d.redis != nil {
-		keepers = append(keepers, d.redis.Run)
+		keepers = append(keepers, d.redis.Run, d.profiles.Run)
 	}
 	keeping := start(context.WithoutCancel(ctx), keepers...)
 	streams := make([]<-chan relay.Event, d.relay.Shards())
@@ -267,7 +273,7 @@ func (d *daemon) problems() []api.Problem {
 	if d.redis != nil && d.redis.Down() != nil {
 		problems = append(problems, api.Problem{
 			Part: "cache", Problem: d.redis.Down().Error(),
-			Do: "see that Redis answers at cache.url within 50 ms; until it does, caps and show.repeat hold on each node for itself",
+			Do: "see that Redis answers at cache.url within 50 ms; until it does, each node asks the store itself, and caps and show.repeat hold on each node for itself",
 		})
 	}
 	for _, l := range d.bridge.Links() {

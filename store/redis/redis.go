@@ -1,5 +1,6 @@
-// Package redis shares between nodes what each would otherwise remember alone: which caller was shown what. It refuses to be
-// needed: while Redis is away, slow or hung, a node's own memory decides. Its goroutines are the client's own and Run's.
+// Package redis shares between nodes what each would otherwise do alone: what one has read of the store, which caller was shown
+// what, and who does a work that one should do. It refuses to be needed: while Redis is away, slow or hung, the store is asked
+// and a node's own memory decides. Its goroutines are the client's own, and one for each Run.
 package redis
 
 import (
@@ -11,6 +12,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -52,12 +54,20 @@ type Client struct {
 
 var errDown = fmt.Errorf("%w: redis did not answer a moment ago", callsign.ErrUnavailable)
 
+// quiet keeps the library from writing to standard error what errors and Down tell.
+var quiet = sync.OnceFunc(func() { redis.SetLogger(discard{}) })
+
+type discard struct{}
+
+func (discard) Printf(context.Context, string, ...any) {}
+
 // New makes a client. It connects when it is asked, so that what needs it can be built before its server is there.
 func New(o Options) (*Client, error) {
 	u, err := universal(o.URL)
 	if err != nil {
 		return nil, err
 	}
+	quiet()
 	if o.Prefix == "" {
 		o.Prefix = "callsign:"
 	}

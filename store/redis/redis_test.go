@@ -171,10 +171,15 @@ func TestURLs(t *testing.T) {
 		"": true, "redis://": false, "redis://a,b": false, "http://h": false, "redis+x://h": false, "redis://h/x": false,
 		"redis+sentinel://a": false, "redis+cluster://a/1": false, "redis://u:secret%@h": false, "redis://h?db=1": false,
 	} {
-		err := (&redis.Config{URL: url}).Validate()
+		config := redis.DefaultConfig()
+		config.URL = url
+		err := config.Validate()
 		if (err == nil) != ok || err != nil && strings.Contains(err.Error(), "secret") {
 			t.Errorf("%q: %v, want usable %v", url, err, ok)
 		}
+	}
+	if err := (&redis.Config{Prefix: "a{b}"}).Validate(); err == nil || !strings.Contains(err.Error(), "cache.prefix") {
+		t.Errorf("a prefix with a hash tag: %v", err)
 	}
 }
 
