@@ -17,6 +17,10 @@ import (
 	"github.com/callsign-as/callsign"
 )
 
+// staleWait is how long the truth is waited for where memory has something that may be shown for it: a store that hangs would
+// else have each phone stop ringing first.
+const staleWait = 300 * time.Millisecond
+
 // Truth is what the cache asks an engine.
 type Truth interface {
 	// Profile is read as it is committed, or ErrNotFound.
@@ -156,6 +160,7 @@ var errAbandoned = errors.New("the reader gave up")
 // the truth can't say, and memory has nothing that may be shown for it.
 func (c *Cached) Profile(ctx context.Context, m callsign.MSISDN) (callsign.Profile, error) {
 	s := c.shard(m)
+	within := ctx
 	for {
 		s.mu.Lock()
 		h := c.look(s, m)
@@ -172,10 +177,15 @@ func (c *Cached) Profile(ctx context.Context, m callsign.MSISDN) (callsign.Profi
 		}
 		s.mu.Unlock()
 
+		if h.state == stale && within == ctx {
+			var cancel context.CancelFunc
+			within, cancel = context.WithTimeout(ctx, staleWait)
+			defer cancel()
+		}
 		var err error
 		if first {
-			err = c.fly(ctx, s, m, f)
-		} else if err = f.wait(ctx); errors.Is(err, errAbandoned) {
+			err = c.fly(within, s, m, f)
+		} else if err = f.wait(within); errors.Is(err, errAbandoned) {
 			continue
 		}
 		if err == nil || errors.Is(err, callsign.ErrNotFound) {

@@ -333,21 +333,44 @@ func TestAnOldAnswerIsServedOnlyAsStale(t *testing.T) {
 	})
 }
 
-func TestAHungTruthCostsNoMoreThanTheCallersTime(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, tr := cache(t)
-		_, _ = c.Profile(t.Context(), 1)
-		time.Sleep(61 * time.Minute)
-		release := tr.hold()
-		defer release()
-		began := time.Now()
-		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-		defer cancel()
-		p, err := c.Profile(ctx, 1)
-		if err != nil || p.Rev != 1 || time.Since(began) != 200*time.Millisecond {
-			t.Errorf("after %v: %+v, %v, want the old one after 200ms", time.Since(began), p, err)
-		}
-	})
+func TestAHungTruthIsWaitedForNoLongerThanIsOfUse(t *testing.T) {
+	for sentence, c := range map[string]struct {
+		known  bool          // memory has an old answer
+		ctx    time.Duration // the caller's time
+		asking int           // how many ask, each 100 ms after the one before
+		want   time.Duration
+	}{
+		"the old answer at the end of the caller's time":       {known: true, ctx: 200 * time.Millisecond, asking: 1, want: 200 * time.Millisecond},
+		"or once the truth has had a moment":                   {known: true, ctx: 2 * time.Second, asking: 1, want: staleWait},
+		"which is each caller's own, however many wait for it": {known: true, ctx: 2 * time.Second, asking: 20, want: staleWait},
+		"without an old one all of the caller's time":          {known: false, ctx: 2 * time.Second, asking: 1, want: 2 * time.Second},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cached, tr := cache(t)
+				if c.known {
+					_, _ = cached.Profile(t.Context(), 1)
+				}
+				time.Sleep(61 * time.Minute)
+				release := tr.hold()
+				defer release()
+				var all sync.WaitGroup
+				for range c.asking {
+					all.Go(func() {
+						began := time.Now()
+						ctx, cancel := context.WithTimeout(t.Context(), c.ctx)
+						defer cancel()
+						p, err := cached.Profile(ctx, 1)
+						if took := time.Since(began); took != c.want || (err == nil) != c.known || c.known && p.Rev != 1 {
+							t.Errorf("after %v: %+v, %v, want an answer %v after %v", took, p, err, c.known, c.want)
+						}
+					})
+					time.Sleep(100 * time.Millisecond)
+				}
+				all.Wait()
+			})
+		})
+	}
 }
 
 func TestMemoryIsBounded(t *testing.T) {
