@@ -3,21 +3,23 @@
 # batches of the same size over as many connections, in turn on the same server; look-ups, how soon another node is told, and
 # an import beside bare COPY.
 #
-#	store.sh [--rounds N] [--seconds S] [--rows N,N…] [--import N]      5 rounds of 5 s, at 10000 and 1000000 subscribers; an import of
-#		1000000; --rows 10000,1000000,5000000 takes half an hour
+#	store.sh [--rounds N] [--seconds S] [--rows N,N…] [--import N] [--plot FILE]
+#
+# By default 5 rounds of 5 s, at 10000 and 1000000 subscribers, and an import of 1000000; --plot draws the rates as an SVG.
 #
 # Ends with "ratio N.NN", our rate over the bare loop's at the greatest number of subscribers. The server is the script's own, with
 # fsync, in a temporary folder; all traffic is on 127.77.0.0/16.
 set -u
 cd "$(dirname "$0")"
-rounds=5 seconds=5 rows=10000,1000000 import=1000000
+rounds=5 seconds=5 rows=10000,1000000 import=1000000 plot=
 while [ $# -gt 0 ]; do
 	case $1 in
 	--rounds) rounds=${2:?--rounds needs a number} && shift ;;
 	--seconds) seconds=${2:?--seconds needs a number} && shift ;;
 	--rows) rows=${2:?--rows needs numbers} && shift ;;
 	--import) import=${2:?--import needs a number} && shift ;;
-	*) sed -n '2,8s/^#[\t ]*//p' "$0" && exit 2 ;;
+	--plot) plot=${2:?--plot needs a file} && shift ;;
+	*) sed -n '2,9s/^#[\t ]*//p' "$0" && exit 2 ;;
 	esac
 	shift
 done
@@ -52,4 +54,4 @@ until "$bin/psql" -h $host -p 15432 -U callsign -d postgres -qc 'CREATE DATABASE
 	sleep 0.1
 done
 echo "$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1), $(nproc) cores, Linux $(uname -r), $("$bin/postgres" --version), $(go version | cut -d' ' -f3)"
-"$work/store" -url "postgres://callsign@$host:15432/bench" -rounds "$rounds" -seconds "$seconds" -rows "$rows" -import "$import"
+"$work/store" -url "postgres://callsign@$host:15432/bench" -rounds "$rounds" -seconds "$seconds" -rows "$rows" -import "$import" -plot "$plot"

@@ -29,7 +29,7 @@ const (
 )
 
 type options struct {
-	url           string
+	url, plot     string
 	rounds, batch int
 	imported      int
 	seconds       float64
@@ -43,6 +43,7 @@ func main() {
 	flag.Float64Var(&o.seconds, "seconds", 5, "how long each round takes")
 	flag.IntVar(&o.batch, "batch", 500, "updates in one transaction")
 	flag.IntVar(&o.imported, "import", 1_000_000, "how many subscribers an import brings; 0: measure none")
+	flag.StringVar(&o.plot, "plot", "", "an SVG of the rates is written here")
 	flag.Parse()
 	if err := run(context.Background(), o, strings.Split(*rows, ",")); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -63,7 +64,11 @@ func run(ctx context.Context, o options, sizes []string) (err error) {
 	defer conn.Close(ctx)
 	fmt.Printf("Medians (least..greatest) of %d rounds of %g s, %d updates in a transaction, one connection.\n\n", o.rounds, o.seconds, o.batch)
 	fmt.Printf("%-12s  %-28s  %-28s  %-28s  %-24s  %s\n", "subscribers", "updates/s by the intake", "bare: an upsert each", "bare: one statement", "look-ups/s", "ratio")
-	var ratio float64
+	var (
+		ratio  float64
+		counts []int
+	)
+	lines := []line{{name: "updates by the intake", colour: "#06c"}, {name: "bare: an upsert each", colour: "#c60"}, {name: "look-ups", colour: "#393"}}
 	for _, size := range sizes {
 		n, err := strconv.Atoi(size)
 		if err != nil {
@@ -91,7 +96,16 @@ func run(ctx context.Context, o options, sizes []string) (err error) {
 			}
 		}
 		ratio = middle(ours) / middle(bare)
+		counts = append(counts, n)
+		for i, rates := range [][]float64{ours, bare, lookups} {
+			lines[i].rates = append(lines[i].rates, middle(rates))
+		}
 		fmt.Printf("%-12d  %-28s  %-28s  %-28s  %-24s  %.2f\n", n, spread(ours), spread(bare), spread(one), spread(lookups), ratio)
+	}
+	if o.plot != "" {
+		if err := plot(o.plot, counts, lines); err != nil {
+			return err
+		}
 	}
 	told, err := tellings(ctx, engine, o.url)
 	if err != nil {
@@ -114,9 +128,11 @@ func spread(v []float64) string {
 	return fmt.Sprintf("%.0f (%.0f..%.0f)", middle(v), slices.Min(v), slices.Max(v))
 }
 
-// fill makes n subscribers of both kinds, with a text each.
+// fill makes n subscribers of both kinds, with a text each. That each row belongs to another isn't checked again: it takes
+// most of the time.
 func fill(ctx context.Context, conn *pgx.Conn, n int) error {
 	for _, statement := range []string{
+		`SET session_replication_role = replica`,
 		`TRUNCATE subscribers CASCADE`,
 		`DROP TABLE IF EXISTS bare`,
 		`INSERT INTO subscribers (msisdn, tenant, name, rev) SELECT m, 'default', '', nextval('revisions') FROM %s m`,
@@ -127,6 +143,7 @@ func fill(ctx context.Context, conn *pgx.Conn, n int) error {
 			lang bytea NOT NULL, origin bytea NOT NULL, epoch bigint NOT NULL, version bigint NOT NULL, at bigint NOT NULL, expires bigint NOT NULL,
 			PRIMARY KEY (tenant, network, account)) WITH (fillfactor = 70)`,
 		`INSERT INTO bare SELECT 'default', 'manual', m::text, m, 'before', 'before', '', '', 0, 0, 0, 0 FROM %s m`,
+		`RESET session_replication_role`,
 		`VACUUM ANALYZE`,
 		`CHECKPOINT`,
 	} {
