@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nyaruka/phonenumbers"
+
 	"github.com/callsign-as/callsign"
 )
 
@@ -292,6 +294,41 @@ func TestFixedLinesAreKnownWhereNumbersTell(t *testing.T) {
 		if got := IsFixedLine(m); got != want {
 			t.Errorf("%s: got %v, want %v", m.E164(), got, want)
 		}
+	}
+}
+
+// TestFixedLinesAreTheLibrarys holds the short way against the library's own answer, over numbers of all countries and kinds.
+func TestFixedLinesAreTheLibrarys(t *testing.T) {
+	fixed := 0
+	for region := range phonenumbers.GetSupportedRegions() {
+		for kind := phonenumbers.FIXED_LINE; kind <= phonenumbers.VOICEMAIL; kind++ {
+			example := phonenumbers.GetExampleNumberForType(region, kind)
+			if example == nil {
+				continue
+			}
+			m, err := callsign.ParseMSISDN(phonenumbers.Format(example, phonenumbers.E164))
+			if err != nil {
+				continue
+			}
+			for last := range callsign.MSISDN(20) { // and its neighbours, longer and shorter ones
+				for _, n := range []callsign.MSISDN{m + last*487, m*10 + last, m / 10} {
+					parsed, err := phonenumbers.Parse(n.E164(), "")
+					if err == nil && phonenumbers.Format(parsed, phonenumbers.E164) != n.E164() {
+						continue // the library mended it
+					}
+					want := err == nil && phonenumbers.GetNumberType(parsed) == phonenumbers.FIXED_LINE
+					if got := IsFixedLine(n); got != want {
+						t.Errorf("%s: %v, want %v", n.E164(), got, want)
+					}
+					if want {
+						fixed++
+					}
+				}
+			}
+		}
+	}
+	if fixed < 2_000 {
+		t.Errorf("only %d were fixed lines", fixed)
 	}
 }
 

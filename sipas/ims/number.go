@@ -1,9 +1,11 @@
 package ims
 
 import (
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/nyaruka/phonenumbers"
 
@@ -109,9 +111,50 @@ func IsFixedLine(m callsign.MSISDN) bool {
 			number.ItalianLeadingZero = new(true)
 			number.NumberOfLeadingZeros = new(int32(1))
 		}
-		return phonenumbers.GetNumberType(&number) == phonenumbers.FIXED_LINE
+		return !certainlyMobile(code, e164[n:]) && phonenumbers.GetNumberType(&number) == phonenumbers.FIXED_LINE
 	}
 	return false
+}
+
+// mobile are numbers of mobile phones in a country.
+type mobile struct {
+	pattern *regexp.Regexp
+	lengths []int32
+}
+
+// mobiles has a mobile for each country code that was asked for, nil where several countries have it.
+var mobiles sync.Map
+
+// certainlyMobile answers for nearly all who call, and spares them the twenty patterns of GetNumberType.
+func certainlyMobile(code int, national string) bool {
+	known, found := mobiles.Load(code)
+	if !found {
+		known, _ = mobiles.LoadOrStore(code, mobileOf(code))
+	}
+	m := known.(*mobile)
+	return m != nil && slices.Contains(m.lengths, int32(len(national))) && m.pattern.MatchString(national)
+}
+
+func mobileOf(code int) *mobile {
+	all, err := phonenumbers.MetadataCollection()
+	if err != nil || all == nil {
+		return nil
+	}
+	var countries []*phonenumbers.PhoneMetadata
+	for _, country := range all.GetMetadata() {
+		if int(country.GetCountryCode()) == code {
+			countries = append(countries, country)
+		}
+	}
+	if len(countries) != 1 {
+		return nil
+	}
+	d := countries[0].GetMobile()
+	pattern, err := regexp.Compile("^(?:" + d.GetNationalNumberPattern() + ")$")
+	if err != nil {
+		return nil
+	}
+	return &mobile{pattern, d.GetPossibleLength()}
 }
 
 // IsRegion reports whether numbers of a country can be read.
