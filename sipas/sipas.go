@@ -44,6 +44,7 @@ type Options struct {
 	Claims   Claims
 	Bridge   Bridge
 	Recorder Recorder
+	Hush     func(callsign.BranchKey) // is called with each set-up of which nothing more need be told; nil: it isn't
 	Metrics  prometheus.Registerer
 	Log      *slog.Logger
 }
@@ -81,6 +82,9 @@ func New(o Options) (*Workers, error) {
 		Options: o, operator: operator, ladder: ladder, log: o.Log,
 		reader:        ims.Reader{Region: o.Config.Region, CallerFrom: o.Config.CallerIdentity, Roaming: roaming.contain},
 		registrations: newRegistrations(maxRegistrations, o.Metrics), metrics: newMetrics(o.Metrics),
+	}
+	if ws.Hush == nil {
+		ws.Hush = func(callsign.BranchKey) {}
 	}
 	if ws.log == nil {
 		ws.log = slog.New(slog.DiscardHandler)

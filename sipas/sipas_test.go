@@ -48,6 +48,7 @@ type rooms struct {
 	settled    []callsign.OutcomeState
 	lines      []string
 	events     []callsign.Event
+	told       int // events of the relay
 }
 
 func (r *rooms) Peek(m callsign.MSISDN) (callsign.Profile, bool, bool) {
@@ -117,11 +118,19 @@ var private = step{event: relay.Event{Invite: []byte(strings.Replace(invite, "Co
 
 func pause(d time.Duration) step { return step{after: d} }
 
-// play runs steps of one branch through a worker in a bubble of time and returns what the rooms saw.
+// play runs steps of one branch through a worker in a bubble of time and returns what the rooms saw. What the worker wants to
+// hear no more of isn't told.
 func play(t *testing.T, r *rooms, config Config, steps ...step) (delivered []string, metrics *metrics) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		ws, err := New(Options{Config: config, Profiles: r, Claims: r, Bridge: r, Recorder: r, Metrics: prometheus.NewRegistry()})
+		hushed := map[callsign.BranchKey]bool{}
+		hush := func(b callsign.BranchKey) {
+			if hushed[b] {
+				t.Error("hushed twice")
+			}
+			hushed[b] = true
+		}
+		ws, err := New(Options{Config: config, Profiles: r, Claims: r, Bridge: r, Recorder: r, Hush: hush, Metrics: prometheus.NewRegistry()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -139,7 +148,10 @@ func play(t *testing.T, r *rooms, config Config, steps ...step) (delivered []str
 				e.Branch = callsign.BranchKey{1}
 			}
 			e.At, e.Peer = time.Now(), netip.MustParseAddrPort("127.0.0.1:6060")
-			events <- e
+			if !hushed[e.Branch] {
+				r.told++
+				events <- e
+			}
 			synctest.Wait()
 		}
 		synctest.Wait()
@@ -201,6 +213,28 @@ func TestWhenATextIsSent(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			if got, _ := play(t, subscriber(), config(c.config), c.steps...); !slices.Equal(got, c.want) {
 				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestNoMoreIsToldThanIsOfUse(t *testing.T) {
+	call := []step{invited, status(180), status(180), status(200), invited, status(200)}
+	for name, c := range map[string]struct {
+		rooms func(r *rooms)
+		steps []step
+		want  int
+	}{
+		"a callee who is no subscriber":            {func(r *rooms) { r.profile.MSISDN = 0 }, call, 1},
+		"a callee who has no text":                 {func(r *rooms) { r.profile.Signature.Shown = "" }, call, 1},
+		"a call that may be shown a text, its end": {func(*rooms) {}, call, 4},
+		"one whose answer came first":              {func(r *rooms) { r.profile.MSISDN = 0 }, []step{status(180), invited, status(200)}, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := subscriber()
+			c.rooms(r)
+			if play(t, r, config(nil), c.steps...); r.told != c.want {
+				t.Errorf("%d events were told, want %d", r.told, c.want)
 			}
 		})
 	}

@@ -196,6 +196,7 @@ func (w *worker) looked(ctx context.Context, r result) {
 func (w *worker) settle(s *setup) {
 	if s.done || s.over && s.served != nil {
 		w.table.finish(s)
+		w.Hush(s.branch)
 	}
 }
 

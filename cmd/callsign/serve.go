@@ -129,7 +129,8 @@ func newDaemon(config *Config, log *slog.Logger) (_ *daemon, err error) {
 		claims = redis.NewClaims(d.redis, own, limits)
 	}
 	if d.workers, err = sipas.New(sipas.Options{
-		Config: config.Show, Profiles: d.cached, Claims: claims, Bridge: d.bridge, Recorder: d.journal, Metrics: metrics, Log: room("sipas"),
+		Config: config.Show, Profiles: d.cached, Claims: claims, Bridge: d.bridge, Recorder: d.journal,
+		Hush: d.relay.Hush, Metrics: metrics, Log: room("sipas"),
 	}); err != nil {
 		return nil, err
 	}

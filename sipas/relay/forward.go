@@ -282,6 +282,9 @@ func (s *forwarder) send(to, orElse netip.AddrPort, unsent func() ownAnswer) boo
 
 // tell puts an event into its shard's queue, or counts that it was full. A message is copied only if there is room.
 func (s *forwarder) tell(e Event) {
+	if s.hushed.has(e.Branch) {
+		return
+	}
 	q := s.shards[int(e.Branch[0])%len(s.shards)]
 	room := cap(q)
 	if e.Invite != nil || e.Register != nil {

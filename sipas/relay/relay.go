@@ -41,6 +41,7 @@ type Relay struct {
 	setups    setups
 	udp       []*net.UDPConn
 	shards    []chan Event // by branch, so that one call has one reader
+	hushed    hushed
 	metrics   *metrics
 	log       *slog.Logger
 	draining  atomic.Bool

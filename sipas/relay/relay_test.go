@@ -149,6 +149,27 @@ Content-Length: 5
 v=0
 ` + "\x00"
 
+func TestWhatIsHushedIsRelayedAndNotTold(t *testing.T) {
+	b := newBench(t, nil)
+	other := strings.Replace(invite, "branch=z9hG4bK1", "branch=z9hG4bK2", 1)
+	b.send(b.up, b.fill(invite))
+	first := b.receive(b.down)
+	b.relay.Hush(b.event().Branch)
+	b.send(b.down, answered(first, "180 Ringing"))
+	b.receive(b.up)
+	b.send(b.up, b.fill(invite))
+	b.receive(b.down)
+	b.send(b.up, b.fill(other))
+	second := b.receive(b.down)
+	if e := b.event(); !strings.Contains(string(e.Invite), "z9hG4bK2") {
+		t.Errorf("told of what is hushed: %+v", e)
+	}
+	b.send(b.down, answered(second, "180 Ringing"))
+	if e := b.event(); e.Status != 180 {
+		t.Errorf("told %+v of another, want its 180", e)
+	}
+}
+
 func TestARequestIsChangedInViaRouteAndMaxForwardsOnly(t *testing.T) {
 	const ourVia = "Via: SIP/2.0/UDP $AS;branch=$BRANCH\n"
 	edit := func(pairs ...string) string { return strings.NewReplacer(pairs...).Replace(invite) }
