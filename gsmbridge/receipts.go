@@ -1,7 +1,6 @@
 package gsmbridge
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,11 +18,16 @@ const (
 
 // awaited is a text that the SMSC took.
 type awaited struct {
-	call     callsign.Call
-	tenant   string
-	id, link string
-	stat     string // the last that was said
-	final    bool
+	caller callsign.MSISDN
+	whole  *text // nil once its last receipt came: it is kept to know that again
+	link   string
+	stat   string // the last that was said
+}
+
+// text is what a receipt is recorded with.
+type text struct {
+	call       callsign.Call
+	tenant, id string
 }
 
 // early is a receipt that came before its submit_sm_resp.
@@ -50,10 +54,10 @@ func (r *receipts) lose(reason string, n int) { r.metrics.lost.WithLabelValues(r
 func (b *Bridge) awaitReceipt(l *link, d callsign.Delivery, id string) {
 	r := b.receipts
 	r.mu.Lock()
-	_, overflow := r.awaited.add(canonical(id), awaited{call: d.Call, tenant: d.Profile.Tenant, id: id, link: l.Name}, time.Now())
+	_, overflow := r.awaited.add(canonical(id), awaited{caller: d.Call.Caller, whole: &text{d.Call, d.Profile.Tenant, id}, link: l.Name}, time.Now())
 	var came []early
 	for i, form := range forms(id) {
-		for _, k := range slices.Clone(r.early.byKey[form]) {
+		for _, k := range r.early.all(form) {
 			if likely(i, d.Call.Caller, k.value) > 0 {
 				came = append(came, k.value)
 				r.early.remove(k)
@@ -78,23 +82,20 @@ func (b *Bridge) receipt(l *link, e early) {
 		r.lose("unknown", old+full)
 		return
 	}
-	again := a.final || a.stat == e.receipt.Stat
-	if !again {
-		a.stat, a.final = e.receipt.Stat, e.receipt.Final()
-	}
-	said := *a
-	if a.final { // kept to know its receipt again
-		a.call = callsign.Call{Caller: a.call.Caller}
-	}
-	r.mu.Unlock()
-	if again {
+	said, link := a.whole, a.link
+	if said == nil || a.stat == e.receipt.Stat {
+		r.mu.Unlock()
 		r.lose("duplicate", 1)
 		return
 	}
+	if a.stat = e.receipt.Stat; e.receipt.Final() {
+		a.whole = nil
+	}
+	r.mu.Unlock()
 	b.metrics.receipts.WithLabelValues(l.Name, statLabel(e.receipt)).Inc()
 	b.recorder.Record(callsign.Event{
 		Call: said.call, Tenant: said.tenant, At: now, Kind: callsign.EventReceipt,
-		Reason: e.receipt.Stat, Link: said.link, MessageID: said.id,
+		Reason: e.receipt.Stat, Link: link, MessageID: said.id,
 	})
 }
 
@@ -102,8 +103,8 @@ func (b *Bridge) receipt(l *link, e early) {
 func (r *receipts) find(l *link, e early) (best *awaited) {
 	most := 0
 	for i, form := range forms(e.receipt.MessageID) {
-		for _, k := range r.awaited.byKey[form] {
-			score := 2 * likely(i, k.value.call.Caller, e)
+		for _, k := range r.awaited.all(form) {
+			score := 2 * likely(i, k.value.caller, e)
 			if score > 0 && k.value.link == l.Name {
 				score++
 			}

@@ -1,16 +1,13 @@
 package gsmbridge
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // recent keeps values by key for a while, and at most so many: when it is full the oldest go. Several values may have the same
 // key. Its owner locks it.
 type recent[T any] struct {
 	limit int
 	keep  time.Duration
-	byKey map[string][]*kept[T]
+	byKey map[string]*kept[T]
 	order []*kept[T] // oldest first
 }
 
@@ -19,10 +16,11 @@ type kept[T any] struct {
 	key     string
 	until   time.Time
 	removed bool
+	next    *kept[T] // of the same key
 }
 
 func newRecent[T any](limit int, keep time.Duration) *recent[T] {
-	return &recent[T]{limit: limit, keep: keep, byKey: make(map[string][]*kept[T])}
+	return &recent[T]{limit: limit, keep: keep, byKey: make(map[string]*kept[T])}
 }
 
 // add keeps v, and tells how many values had to go: too old, or for lack of room.
@@ -38,8 +36,8 @@ func (r *recent[T]) add(key string, v T, now time.Time) (old, full int) {
 		}
 		r.remove(r.order[0])
 	}
-	k := &kept[T]{value: v, key: key, until: now.Add(r.keep)}
-	r.byKey[key] = append(r.byKey[key], k)
+	k := &kept[T]{value: v, key: key, until: now.Add(r.keep), next: r.byKey[key]}
+	r.byKey[key] = k
 	r.order = append(r.order, k)
 	return old, full
 }
@@ -47,8 +45,23 @@ func (r *recent[T]) add(key string, v T, now time.Time) (old, full int) {
 // remove makes k not found any more.
 func (r *recent[T]) remove(k *kept[T]) {
 	k.removed = true
-	r.byKey[k.key] = slices.DeleteFunc(r.byKey[k.key], func(o *kept[T]) bool { return o == k })
-	if len(r.byKey[k.key]) == 0 {
+	switch first := r.byKey[k.key]; {
+	case first != k:
+		for first.next != k {
+			first = first.next
+		}
+		first.next = k.next
+	case k.next != nil:
+		r.byKey[k.key] = k.next
+	default:
 		delete(r.byKey, k.key)
 	}
+}
+
+// all are the values that have a key, the latest first.
+func (r *recent[T]) all(key string) (all []*kept[T]) {
+	for k := r.byKey[key]; k != nil; k = k.next {
+		all = append(all, k)
+	}
+	return all
 }
