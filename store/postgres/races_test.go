@@ -11,6 +11,7 @@ import (
 	"github.com/callsign-as/callsign"
 	"github.com/callsign-as/callsign/deploy/peer"
 	"github.com/callsign-as/callsign/store/postgres"
+	"github.com/callsign-as/callsign/store/storetest"
 )
 
 // another is another node's transaction, which the test holds open where a node would be slow.
@@ -86,15 +87,15 @@ func TestRaces(t *testing.T) {
 }
 
 func linkedMeanwhile(t *testing.T, url string, e *postgres.Engine) {
-	putAll(t, e, number(1), number(2))
+	putAll(t, e, storetest.Person(1), storetest.Person(2))
 	holder := begin(t, url)
-	holder.do(`SELECT FROM subscribers WHERE msisdn = $1 FOR UPDATE`, number(1))
+	holder.do(`SELECT FROM subscribers WHERE msisdn = $1 FOR UPDATE`, storetest.Person(1))
 	kept := make(chan []callsign.Status, 1)
 	var batch sync.WaitGroup
 	t.Cleanup(batch.Wait)
 	batch.Go(func() { // it has looked for qq/1 when it waits for the first
 		statuses, err := e.Keep(t.Context(), []callsign.Entry{
-			said(callsign.ManualNetwork, number(1).E164()[1:], "x", 1), said("qq", "1", "old", 1),
+			said(callsign.ManualNetwork, storetest.Person(1).E164()[1:], "x", 1), said("qq", "1", "old", 1),
 		})
 		if err != nil {
 			t.Error(err)
@@ -102,7 +103,7 @@ func linkedMeanwhile(t *testing.T, url string, e *postgres.Engine) {
 		kept <- statuses
 	})
 	waits(t, url, 1)
-	if _, err := e.LinkAccount(t.Context(), scope, number(2), "qq", "1"); err != nil {
+	if _, err := e.LinkAccount(t.Context(), scope, storetest.Person(2), "qq", "1"); err != nil {
 		t.Fatal(err)
 	}
 	if newer, err := e.Keep(t.Context(), []callsign.Entry{said("qq", "1", "new", 2)}); err != nil || newer[0] != callsign.Stored {
@@ -112,14 +113,14 @@ func linkedMeanwhile(t *testing.T, url string, e *postgres.Engine) {
 	if got := <-kept; len(got) != 2 || got[0] != callsign.Stored || got[1] == callsign.Stored {
 		t.Errorf("the batch became %v, want stored, and anything but stored", got)
 	}
-	if s, err := e.Subscriber(t.Context(), scope, number(2)); err != nil || s.Accounts[1].Text != "new" {
+	if s, err := e.Subscriber(t.Context(), scope, storetest.Person(2)); err != nil || s.Accounts[1].Text != "new" {
 		t.Errorf("version 1 was written over version 2: %+v, %v", s.Accounts, err)
 	}
 }
 
 func firstBatchAgain(t *testing.T, url string, e *postgres.Engine) {
-	putAll(t, e, number(1))
-	account := number(1).E164()[1:]
+	putAll(t, e, storetest.Person(1))
+	account := storetest.Person(1).E164()[1:]
 	if _, err := e.Keep(t.Context(), []callsign.Entry{said(callsign.ManualNetwork, account, "second", callsign.TimedEpoch)}); err != nil {
 		t.Fatal(err)
 	}
@@ -145,15 +146,15 @@ func firstBatchAgain(t *testing.T, url string, e *postgres.Engine) {
 }
 
 func createdWhileDeleted(t *testing.T, url string, e *postgres.Engine) {
-	putAll(t, e, number(1))
+	putAll(t, e, storetest.Person(1))
 	other := begin(t, url)
-	other.do(`DELETE FROM subscribers WHERE msisdn = $1`, number(1))
+	other.do(`DELETE FROM subscribers WHERE msisdn = $1`, storetest.Person(1))
 	var creation sync.WaitGroup
 	t.Cleanup(creation.Wait)
 	done := make(chan struct{})
 	creation.Go(func() {
 		defer close(done)
-		putAll(t, e, number(1))
+		putAll(t, e, storetest.Person(1))
 	})
 	waits(t, url, 1)
 	var told uint64
@@ -162,7 +163,7 @@ func createdWhileDeleted(t *testing.T, url string, e *postgres.Engine) {
 	}
 	other.do(`COMMIT`)
 	<-done
-	if p, err := e.Profile(t.Context(), number(1)); err != nil || p.Rev <= told {
+	if p, err := e.Profile(t.Context(), storetest.Person(1)); err != nil || p.Rev <= told {
 		t.Errorf("the new owner's revision is %d, %v; %d was told of the deletion", p.Rev, err, told)
 	}
 }
@@ -171,7 +172,7 @@ func anyOrder(t *testing.T, url string, e *postgres.Engine) {
 	const people, batches = 20, 30
 	nodes := []*postgres.Engine{e, open(t, url), open(t, url)}
 	for i := range people {
-		putAll(t, e, number(i))
+		putAll(t, e, storetest.Person(i))
 	}
 	var running sync.WaitGroup
 	for n, node := range nodes {
@@ -180,7 +181,7 @@ func anyOrder(t *testing.T, url string, e *postgres.Engine) {
 				var entries []callsign.Entry
 				var rows []callsign.ImportRow
 				for i := range people {
-					m := number((i*(2*n+3) + b) % people)
+					m := storetest.Person((i*(2*n+3) + b) % people)
 					en := said(callsign.ManualNetwork, m.E164()[1:], fmt.Sprint(n, b), int64(b))
 					entries = append(entries, en)
 					rows = append(rows, callsign.ImportRow{MSISDN: m, Signature: callsign.Signature{
@@ -204,8 +205,8 @@ func anyOrder(t *testing.T, url string, e *postgres.Engine) {
 		t.Errorf("%d deadlocks, %v", deadlocks, err)
 	}
 	for i := range people {
-		if p, err := e.Profile(t.Context(), number(i)); err != nil || p.Signature.Stamp.Version != batches-1 {
-			t.Errorf("%v ends with %+v, %v", number(i), p.Signature, err)
+		if p, err := e.Profile(t.Context(), storetest.Person(i)); err != nil || p.Signature.Stamp.Version != batches-1 {
+			t.Errorf("%v ends with %+v, %v", storetest.Person(i), p.Signature, err)
 		}
 	}
 }

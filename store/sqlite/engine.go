@@ -159,6 +159,9 @@ func pool(path string, size int, parameters url.Values) (*sql.DB, error) {
 }
 
 func openError(path string, err error) error {
+	if full(err) {
+		return fmt.Errorf("open database %s: %w: its disk is full: make room on it", path, err)
+	}
 	var hint string
 	switch code(err) {
 	case codes.SQLITE_NOTADB:
@@ -237,6 +240,8 @@ func (e *Engine) failed(what string, err error) error {
 	case errors.Is(err, sql.ErrNoRows):
 		err = callsign.ErrNotFound
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, callsign.ErrUnavailable):
+	case full(err):
+		err = fmt.Errorf("%w: %w: the disk of %s is full: make room on it, a restart isn't needed", callsign.ErrUnavailable, err, e.o.Path)
 	case e.isClosed(), errors.Is(err, sql.ErrConnDone), errors.Is(err, sql.ErrTxDone), transient(err):
 		err = fmt.Errorf("%w: %w", callsign.ErrUnavailable, err)
 	case unique(err):
@@ -273,6 +278,11 @@ func transient(err error) bool {
 		return true
 	}
 	return false
+}
+
+// full tells that the disk has no room for what is written, or for the index of the write-ahead log, which is made first.
+func full(err error) bool {
+	return code(err) == codes.SQLITE_FULL || extended(err) == codes.SQLITE_IOERR_SHMSIZE
 }
 
 func unique(err error) bool {

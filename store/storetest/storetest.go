@@ -1,5 +1,6 @@
 // Package storetest is what every engine must keep. Engine is the only place where the union of the methods is written
-// down: rooms declare the one to three that they use. It knows no engine; each engine's own test calls Run.
+// down: rooms declare the one to three that they use. It knows no engine; each engine's own test calls Run, and puts Updates
+// and LookUps on it while it does harm.
 package storetest
 
 import (
