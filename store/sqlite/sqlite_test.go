@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -248,6 +249,26 @@ func TestKilledItHasWhatItAcknowledged(t *testing.T) {
 	}
 }
 
+// TestKilledAgainAndAgainItHasWhatItAcknowledged kills processes of which each begins with what the one before left.
+func TestKilledAgainAndAgainItHasWhatItAcknowledged(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.db")
+	var acks storetest.Acks
+	for range 20 {
+		acks.Kill(t, child(t, "victim", path))
+		if rand.IntN(2) == 0 {
+			continue // the next process finds the log as it was left
+		}
+		e := open(t, path)
+		acks.Check(t, e)
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+		undamaged(t, path)
+	}
+	acks.Check(t, open(t, path))
+	t.Logf("%d updates acknowledged", acks.N())
+}
+
 // child runs TestChild of this binary in a process of its own.
 func child(t *testing.T, what, path string) *exec.Cmd {
 	t.Helper()
@@ -266,6 +287,10 @@ func TestChild(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	e := open(t, os.Getenv("SQLITE_TEST_PATH"))
+	if what == "victim" {
+		storetest.Victim(t, e)
+		return
+	}
 	if what == "key" {
 		if err := e.PutKey(ctx, callsign.Key{ID: "first", Hash: [32]byte{7}, Scope: callsign.Scope{Tenant: "x"}}); err != nil {
 			t.Fatal(err)
