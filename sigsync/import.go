@@ -8,17 +8,13 @@ import (
 	"github.com/callsign-as/callsign"
 )
 
-// Importer keeps the rows of a bulk load in one transaction; refused has an error for each of which something wasn't kept.
-type Importer interface {
-	Import(context.Context, callsign.Scope, []callsign.ImportRow) (refused []error, err error)
-}
-
 // ErrUnusable refuses a row that no store can keep.
-var ErrUnusable = errors.New("the text has more than 2048 bytes, or it, the network or the account is no valid UTF-8 or empty")
+var ErrUnusable = errors.New("the text or the account can't be kept: send at most 2048 bytes of text, all of it UTF-8, and no empty name")
 
-// Import is the intake's door for a bulk load: each text is checked and cleaned as a pushed one is, and then all rows that can
-// be kept are. An account without a time has said nothing. A few thousand rows at a time are right: they are one transaction.
-func Import(ctx context.Context, to Importer, sc callsign.Scope, rows []callsign.ImportRow) (refused []error, err error) {
+// Import is the door for a bulk load: each text is checked and cleaned as a pushed one is, and then all rows that can be kept
+// are, in one transaction that waits for no other change. An account without a time has said nothing. refused has an error for
+// each row of which something was not kept; with err nothing was.
+func (in *Intake) Import(ctx context.Context, sc callsign.Scope, rows []callsign.ImportRow) (refused []error, err error) {
 	refused = make([]error, len(rows))
 	now := time.Now()
 	var (
@@ -42,7 +38,7 @@ func Import(ctx context.Context, to Importer, sc callsign.Scope, rows []callsign
 		}
 		good, at = append(good, row), append(at, i)
 	}
-	kept, err := to.Import(ctx, sc, good)
+	kept, err := in.keeper.Import(ctx, sc, good)
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,10 @@ import (
 	"github.com/callsign-as/callsign"
 )
 
-type importer struct{ rows []callsign.ImportRow }
+type importer struct {
+	keeper
+	rows []callsign.ImportRow
+}
 
 func (i *importer) Import(_ context.Context, _ callsign.Scope, rows []callsign.ImportRow) ([]error, error) {
 	i.rows = rows
@@ -45,7 +48,7 @@ func TestAnImportPassesTheDoorOfEveryText(t *testing.T) {
 		row("ahead", "x", now.AddDate(1, 0, 0)),
 	}
 	var to importer
-	refused, err := Import(t.Context(), &to, callsign.Scope{Tenant: "t"}, rows)
+	refused, err := NewIntake(Options{Keeper: &to}).Import(t.Context(), callsign.Scope{Tenant: "t"}, rows)
 	if err != nil {
 		t.Fatal(err)
 	}

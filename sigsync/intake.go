@@ -26,9 +26,11 @@ const (
 	waiting   = 1024
 )
 
-// Keeper commits a batch in one transaction and returns after the commit: all of it or nothing.
+// Keeper commits a batch in one transaction and returns after the commit: all of it or nothing. Import's refused has an error
+// for each row of which something was not kept though the batch was.
 type Keeper interface {
 	Keep(context.Context, []callsign.Entry) ([]callsign.Status, error)
+	Import(context.Context, callsign.Scope, []callsign.ImportRow) (refused []error, err error)
 }
 
 // Options is what NewIntake needs; Metrics and Log may be nil.

@@ -123,6 +123,10 @@ func (k *keeper) Keep(_ context.Context, entries []callsign.Entry) ([]callsign.S
 	return statuses, nil
 }
 
+func (*keeper) Import(context.Context, callsign.Scope, []callsign.ImportRow) ([]error, error) {
+	return nil, errors.ErrUnsupported
+}
+
 func change(id string) callsign.Change {
 	return callsign.Change{Tenant: "t", Source: "s", ID: id, Network: "im", Account: "a", Text: "x " + id}
 }

@@ -18,6 +18,7 @@ const importBatch = 10_000
 // imports compares an import of n subscribers, each with an account and its text, with bare COPY of all that it leaves in the
 // tables into the same tables.
 func (o options) imports(ctx context.Context, engine *postgres.Engine, conn *pgx.Conn, n int) error {
+	intake := sigsync.NewIntake(sigsync.Options{Keeper: engine})
 	var ours, bare []float64
 	for range min(o.rounds, 3) {
 		for _, m := range []struct {
@@ -25,7 +26,7 @@ func (o options) imports(ctx context.Context, engine *postgres.Engine, conn *pgx
 			write func(rows []callsign.ImportRow) error
 		}{
 			{&ours, func(rows []callsign.ImportRow) error {
-				refused, err := sigsync.Import(ctx, engine, callsign.Scope{Tenant: callsign.DefaultTenant}, rows)
+				refused, err := intake.Import(ctx, callsign.Scope{Tenant: callsign.DefaultTenant}, rows)
 				for _, refusal := range refused {
 					if refusal != nil {
 						return refusal
