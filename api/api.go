@@ -25,13 +25,14 @@ type Intake interface {
 	Put(context.Context, []callsign.Change) ([]callsign.Status, error)
 }
 
-// Options is what a Server is made of. An engine fills all from Subscribers to Cursors; they are apart since no handler needs
+// Options is what a Server is made of. The intake fills the first two, an engine all from Subscribers to Cursors; they are apart since no handler needs
 // more than one of them.
 type Options struct {
 	Config Config
 
 	// Required.
 	Intake      Intake
+	Importer    Importer
 	Subscribers Subscribers
 	Directory   Directory
 	Accounts    Accounts
@@ -70,7 +71,7 @@ func New(o Options) (*Server, error) {
 	if err := o.Config.Validate(); err != nil {
 		return nil, err
 	}
-	if o.Intake == nil || o.Subscribers == nil || o.Directory == nil || o.Accounts == nil || o.Calls == nil || o.Eraser == nil || o.Keys == nil ||
+	if o.Intake == nil || o.Importer == nil || o.Subscribers == nil || o.Directory == nil || o.Accounts == nil || o.Calls == nil || o.Eraser == nil || o.Keys == nil ||
 		o.KeyHashes == nil || o.Cursors == nil {
 		return nil, errors.New("api: one of Options.Intake to Options.Cursors is missing: all are required")
 	}
@@ -89,7 +90,7 @@ func New(o Options) (*Server, error) {
 	mux := http.NewServeMux()
 	rest := newREST(mux, o.Version)
 	for _, register := range []func(huma.API){
-		s.registerSubscribers, s.registerPerson, s.registerAccounts, s.registerCalls, s.registerKeys, s.registerHealth,
+		s.registerSubscribers, s.registerPerson, s.registerAccounts, s.registerImport, s.registerCalls, s.registerKeys, s.registerHealth,
 	} {
 		register(rest)
 	}

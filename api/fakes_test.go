@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"maps"
 	"net/http"
@@ -29,6 +30,7 @@ type memory struct {
 	timelines   []callsign.Timeline
 	cursors     map[[2]string]int64
 	changes     []callsign.Change
+	imported    []callsign.ImportRow
 	puts        int
 	lookups     int
 	filter      callsign.CallFilter
@@ -126,6 +128,25 @@ func (m *memory) UnlinkAccount(_ context.Context, scope callsign.Scope, n callsi
 	}
 	delete(m.linked, id)
 	return nil
+}
+
+// Import does row by row what the rows stand for, and remembers them.
+func (m *memory) Import(ctx context.Context, scope callsign.Scope, rows []callsign.ImportRow) ([]error, error) {
+	refused := make([]error, len(rows))
+	for i, r := range rows {
+		switch _, err := m.PutSubscriber(ctx, scope, callsign.Subscriber{MSISDN: r.MSISDN, Tenant: scope.Tenant, Name: r.Name}); {
+		case errors.Is(err, callsign.ErrConflict):
+			refused[i] = callsign.ErrNumberTaken
+			continue
+		case err != nil:
+			return nil, err
+		}
+		if _, err := m.LinkAccount(ctx, scope, r.MSISDN, r.Network, r.Account); r.Network != "" && err != nil {
+			refused[i] = callsign.ErrAccountTaken
+		}
+	}
+	m.set(func(m *memory) { m.imported = append(m.imported, rows...) })
+	return refused, nil
 }
 
 func (m *memory) Calls(_ context.Context, _ callsign.Scope, f callsign.CallFilter) (out []callsign.Call, _ error) {
@@ -243,7 +264,7 @@ func (m *memory) keep(c callsign.Change) callsign.Status {
 // options are those of a server on m.
 func (m *memory) options() Options {
 	return Options{
-		Config: DefaultConfig(), Intake: m, Subscribers: m, Directory: m, Accounts: m, Calls: m, Eraser: m, Keys: m, KeyHashes: m, Cursors: m,
+		Config: DefaultConfig(), Intake: m, Importer: m, Subscribers: m, Directory: m, Accounts: m, Calls: m, Eraser: m, Keys: m, KeyHashes: m, Cursors: m,
 	}
 }
 

@@ -86,6 +86,9 @@ type (
 	}
 )
 
+// resyncs is a resyncFrame for each of these accounts, in one place of the queue.
+type resyncs []string
+
 func newNack(batch string, code nackCode, id string) nackFrame {
 	f := nackFrame{Op: "nack", Batch: batch, Error: nackError{Code: code, Retryable: code.retryable(), ID: id}}
 	if code == nackAway {

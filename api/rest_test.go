@@ -155,6 +155,7 @@ func TestRolesOpenTheirDoorsOnly(t *testing.T) {
 		{"GET /v1/subscribers/8613800000000", "", [5]bool{true, true, false, true, false}},
 		{"DELETE /v1/subscribers/8613800000002", "", [5]bool{true, true}},
 		{"GET /v1/subscribers", "", [5]bool{true, true}},
+		{"POST /v1/import", `{"rows":[{"msisdn":"8613800000002"}]}`, [5]bool{true, true}},
 		{"GET /v1/subscribers/8613800000000/export", "", [5]bool{true, true}},
 		{"POST /v1/subscribers/8613800000002/erase", "", [5]bool{true, true}},
 		{"PUT /v1/subscribers/8613800000000/accounts/qq/1", "", [5]bool{true, true}},
@@ -299,6 +300,8 @@ func TestTheTenantIsTheKeys(t *testing.T) {
 		{"another tenant can't remove it", other, "DELETE /v1/subscribers/1555", "", 404},
 		{"another tenant can't link to it", other, "PUT /v1/subscribers/1555/accounts/qq/1", "", 404},
 		{"another tenant can't write its text", other, "PUT /v1/subscribers/1555/signature", `{"text":"x"}`, 404},
+		{"another tenant can't import over it", other, "POST /v1/import", `{"rows":[{"msisdn":"1555","name":"taken"}]}`, 200},
+		{"and has not", other, "GET /v1/subscribers/1555", "", 404},
 		{"acme can", acme, "PUT /v1/subscribers/1555/signature", `{"text":"x"}`, 200},
 	} {
 		method, path, _ := strings.Cut(step.request, " ")
@@ -398,7 +401,7 @@ func TestEveryDoorIsInTheDocument(t *testing.T) {
 	want := []string{
 		"DELETE /v1/keys/{id}", "DELETE /v1/subscribers/{msisdn}", "DELETE /v1/subscribers/{msisdn}/accounts/{network}/{account}",
 		"GET /healthz", "GET /readyz", "GET /v1/calls", "GET /v1/calls/{id}", "GET /v1/keys", "GET /v1/subscribers",
-		"GET /v1/subscribers/{msisdn}", "GET /v1/subscribers/{msisdn}/export", "POST /v1/keys", "POST /v1/subscribers/{msisdn}/erase", "POST /v1/whatif", "PUT /v1/subscribers/{msisdn}",
+		"GET /v1/subscribers/{msisdn}", "GET /v1/subscribers/{msisdn}/export", "POST /v1/import", "POST /v1/keys", "POST /v1/subscribers/{msisdn}/erase", "POST /v1/whatif", "PUT /v1/subscribers/{msisdn}",
 		"PUT /v1/subscribers/{msisdn}/accounts/{network}/{account}", "PUT /v1/subscribers/{msisdn}/signature",
 	}
 	if !slices.Equal(got, want) {

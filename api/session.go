@@ -149,7 +149,11 @@ func (s *session) write(cursor int64) {
 	c := s.server.o.Config
 	sent := s.writeFrame(helloFrame{"hello", s.id, cursor, c.Credit, c.Heartbeat.Milliseconds(), c.MaxBatch, c.MaxBytes})
 	for frame := range s.out {
-		sent = sent && s.writeFrame(frame)
+		accounts, several := frame.(resyncs)
+		for _, account := range accounts {
+			sent = sent && s.writeFrame(resyncFrame{"resync", account})
+		}
+		sent = sent && (several || s.writeFrame(frame))
 	}
 }
 

@@ -139,7 +139,7 @@ func newDaemon(config *Config, log *slog.Logger) (_ *daemon, err error) {
 	}
 	d.intake = sigsync.NewIntake(sigsync.Options{Keeper: d.engine, Metrics: metrics, Log: room("sigsync")})
 	d.api, err = api.New(api.Options{
-		Config: config.HTTP, Intake: d.intake,
+		Config: config.HTTP, Intake: d.intake, Importer: d.intake,
 		Subscribers: d.engine, Directory: d.engine, Accounts: d.engine, Calls: d.engine, Eraser: d.engine, Keys: d.engine, KeyHashes: d.engine, Cursors: d.engine,
 		WhatIf: d.whatIf, Ready: d.problems, Gatherer: metrics, Metrics: metrics, Log: room("api"), Version: version(),
 	})
