@@ -16,8 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"golang.org/x/sync/errgroup"
+	"unicode/utf8"
 )
 
 // record is a line of an import or export: a subscriber, with one account or the text set by hand. What is empty is left as
@@ -41,22 +40,22 @@ func (r *record) fields() []*string {
 
 type subscriberImport struct {
 	client
-	File     string `arg:"" help:"CSV whose first line names its columns, of msisdn, name, network, account, text; or JSON Lines with these names."`
-	Format   string `enum:"csv,jsonl," default:"" help:"csv or jsonl; by default what the file's name ends with."`
-	Resume   bool   `help:"Go on behind the last line that is done, as FILE.progress has it."`
-	Refused  string `placeholder:"FILE" help:"Write refused lines and their reasons here, instead of to standard error."`
-	Parallel int    `default:"8" help:"How many subscribers at a time, 1 to 64."`
+	File    string `arg:"" help:"CSV whose first line names its columns, of msisdn, name, network, account, text; or JSON Lines with these names."`
+	Format  string `enum:"csv,jsonl," default:"" help:"csv or jsonl; by default what the file's name ends with."`
+	Resume  bool   `help:"Go on behind the last line that is done, as FILE.progress has it."`
+	Refused string `placeholder:"FILE" help:"Write refused lines and their reasons here, instead of to standard error."`
 }
 
-// importChunk is how many lines are done before progress is written: after an end in between they are done again, which
-// changes nothing.
-const importChunk = 500
+// What is sent at once, in one transaction; then progress is written. After an end in between it is sent again, which changes
+// nothing.
+const (
+	importChunk = 1000      // lines at most, as the API has it
+	importBytes = 768 << 10 // with this many, no further line: they stay below the API's 1 MiB
+	importLine  = 128 << 10 // bytes of a line at most
+)
 
 // Run imports the file. It ends with an error if lines were refused.
 func (c subscriberImport) Run(s surroundings) (err error) {
-	if c.Parallel < 1 || c.Parallel > 64 {
-		return usageError{fmt.Errorf("--parallel is %d: use 1 to 64", c.Parallel)}
-	}
 	file, err := os.Open(c.File)
 	if err != nil {
 		return usageError{err}
@@ -84,36 +83,32 @@ func (c subscriberImport) Run(s surroundings) (err error) {
 	}
 	imported, bad, said := 0, 0, time.Now()
 	for more := true; more; {
-		var chunk []record
+		var part chunk
 		last := done
-		for len(chunk) < importChunk {
+		for len(part.rows) < importChunk && part.size < importBytes {
 			r, err := next()
 			if errors.Is(err, io.EOF) {
 				more = false
 				break
 			}
-			if line, ok := errors.AsType[*lineError](err); ok {
-				if line.line > done {
-					bad++
-					fmt.Fprintf(refused, "%s:%d: %v\n", c.File, line.line, line.err)
-					last = line.line
-				}
-				continue
-			} else if err != nil {
-				return fmt.Errorf("%s: %w", c.File, err)
+			if err == nil && r.line > done {
+				last, err = r.line, part.add(r)
 			}
-			if r.line > done {
-				chunk, last = append(chunk, r), r.line
+			if line, ok := errors.AsType[*lineError](err); !ok && err != nil {
+				return fmt.Errorf("%s: %w", c.File, err)
+			} else if ok && line.line > done {
+				bad, last = bad+1, line.line
+				fmt.Fprintf(refused, "%s:%d: %v\n", c.File, line.line, line.err)
 			}
 		}
-		reasons, err := c.put(s.ctx, chunk)
+		reasons, err := c.send(s.ctx, part)
 		if err != nil {
 			return fmt.Errorf("%s stopped behind line %d: %w: go on with --resume", c.File, done, err)
 		}
-		for i, reason := range reasons {
-			if reason != nil {
+		for i, line := range part.lines {
+			if reason, ok := reasons[i]; ok {
 				bad++
-				fmt.Fprintf(refused, "%s:%d: %v\n", c.File, chunk[i].line, reason)
+				fmt.Fprintf(refused, "%s:%d: %s\n", c.File, line, reason)
 			} else {
 				imported++
 			}
@@ -171,6 +166,9 @@ type lineError struct {
 	err  error
 }
 
+// errNotUTF8 refuses a line in which JSON would replace what isn't in silence.
+var errNotUTF8 = errors.New("it is not UTF-8: convert the file to UTF-8")
+
 func (e *lineError) Error() string { return fmt.Sprintf("line %d: %v", e.line, e.err) }
 
 // records gives the file's records one by one, io.EOF behind the last.
@@ -214,6 +212,9 @@ func csvRecords(file io.Reader) (next func() (record, error), err error) {
 		if len(fields) != len(columns) {
 			return record{}, &lineError{line, fmt.Errorf("it has %d fields, the first line names %d", len(fields), len(columns))}
 		}
+		if slices.ContainsFunc(fields, func(f string) bool { return !utf8.ValidString(f) }) {
+			return record{}, &lineError{line, errNotUTF8}
+		}
 		out := record{line: line}
 		for i, column := range columns {
 			*out.fields()[column] = fields[i]
@@ -233,6 +234,9 @@ func jsonRecords(file io.Reader) (next func() (record, error)) {
 			if len(line) == 0 {
 				continue
 			}
+			if !utf8.Valid(line) {
+				return record{}, &lineError{n, errNotUTF8}
+			}
 			d := json.NewDecoder(bytes.NewReader(line))
 			d.DisallowUnknownFields()
 			if err := d.Decode(&out); err != nil {
@@ -248,63 +252,43 @@ func jsonRecords(file io.Reader) (next func() (record, error)) {
 	}
 }
 
-// put imports records, those of one number in their order, and gives the reasons why some were refused. An error says that
-// the API doesn't answer; some may be done then.
-func (c subscriberImport) put(ctx context.Context, records []record) (reasons []error, err error) {
-	reasons = make([]error, len(records))
-	byNumber := map[string][]int{}
-	var numbers []string
-	for i, r := range records {
-		if byNumber[r.MSISDN] == nil {
-			numbers = append(numbers, r.MSISDN)
-		}
-		byNumber[r.MSISDN] = append(byNumber[r.MSISDN], i)
-	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(c.Parallel)
-	for _, number := range numbers {
-		group.Go(func() error {
-			for _, i := range byNumber[number] {
-				err := c.putOne(ctx, records[i])
-				if refusal, ok := errors.AsType[*apiError](err); ok && refusal.status < 500 && refusal.status != http.StatusTooManyRequests {
-					reasons[i] = err
-				} else if err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-	}
-	return reasons, group.Wait()
+// chunk is lines that are sent together.
+type chunk struct {
+	rows  []json.RawMessage
+	lines []int // where each stands in the file
+	size  int   // of the rows, in bytes
 }
 
-func (c subscriberImport) putOne(ctx context.Context, r record) error {
-	subscriber := pathTo("subscribers", r.MSISDN)
-	create := func() error {
-		return c.do(ctx, http.MethodPut, subscriber, map[string]string{"name": r.Name}, nil)
-	}
-	if r.Name != "" || r.Account == "" && r.Text == "" {
-		if err := create(); err != nil {
-			return err
-		}
-	}
-	put := func(path string, in any) error {
-		err := c.do(ctx, http.MethodPut, path, in, nil)
-		if missing, ok := errors.AsType[*apiError](err); ok && missing.status == http.StatusNotFound {
-			if err := create(); err != nil {
-				return err
-			}
-			return c.do(ctx, http.MethodPut, path, in, nil)
-		}
+// add takes r, unless it is too long for any chunk.
+func (c *chunk) add(r record) error {
+	row, err := json.Marshal(r)
+	if err != nil {
 		return err
 	}
-	if r.Account != "" || r.Network != "" {
-		if err := put(subscriber+"/accounts/"+pathTo(r.Network, r.Account)[len("/v1/"):], nil); err != nil {
-			return err
-		}
+	if len(row) > importLine {
+		return &lineError{r.line, fmt.Errorf("it has %d bytes, more than %d: shorten it", len(row), importLine)}
 	}
-	if r.Text != "" {
-		return put(subscriber+"/signature", map[string]string{"text": r.Text})
-	}
+	c.rows, c.lines, c.size = append(c.rows, row), append(c.lines, r.line), c.size+len(row)+1
 	return nil
+}
+
+// send imports a chunk in one transaction and gives the reasons why rows of it were refused. With an error none is done.
+func (c subscriberImport) send(ctx context.Context, part chunk) (reasons map[int]string, err error) {
+	if len(part.rows) == 0 {
+		return nil, nil
+	}
+	var out struct {
+		Refused []struct {
+			Row    int    `json:"row"`
+			Reason string `json:"reason"`
+		} `json:"refused"`
+	}
+	if err := c.do(ctx, http.MethodPost, pathTo("import"), map[string]any{"rows": part.rows}, &out); err != nil {
+		return nil, err
+	}
+	reasons = map[int]string{}
+	for _, r := range out.Refused {
+		reasons[r.Row] = r.Reason
+	}
+	return reasons, nil
 }

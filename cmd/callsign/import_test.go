@@ -1,9 +1,13 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -49,6 +53,29 @@ func TestWhatIsExportedCanBeImported(t *testing.T) {
 			nil, exitFailed,
 			[]string{"c.csv:2: ", "E.164", "c.csv:4: it has 3 fields", "c.csv:5: ", "belongs to", "1 lines imported, 3 refused", "mend them"},
 		},
+		{
+			"what isn't UTF-8 is told, not replaced", "utf8.csv", "msisdn,text\n+8613900000003,\xd4\xda\n+8613900000005,\n",
+			nil, exitFailed,
+			[]string{"utf8.csv:2: it is not UTF-8", "1 lines imported, 1 refused"},
+		},
+		{
+			"nor in JSON Lines", "utf8.jsonl", "{\"msisdn\":\"+8613900000003\",\"text\":\"\xd4\xda\"}\n",
+			nil, exitFailed,
+			[]string{"utf8.jsonl:1: it is not UTF-8", "0 lines imported, 1 refused"},
+		},
+		{
+			"a line that is too long, and a text that is", "long.csv",
+			"msisdn,text\n+8613900000003," + strings.Repeat("x", importLine) + "\n+8613900000003," + strings.Repeat("x", 2049) + "\n+8613900000005,\n",
+			nil, exitFailed,
+			[]string{"long.csv:2: it has 131", "shorten it", "long.csv:3: the text", "at most 2048 bytes", "1 lines imported, 2 refused"},
+		},
+		{
+			"lines that are more than fit into one request", "wide.csv",
+			"msisdn,account,network\n" + strings.Repeat("+8613900000005,"+strings.Repeat("<", 510)+",qq\n", importChunk),
+			nil, exitOK,
+			[]string{"1000 lines imported, 0 refused"},
+		},
+		{"what is empty stays as it is", "empty.csv", "msisdn,name,text\n+8613900000001,,\n", nil, exitOK, []string{"1 lines imported"}},
 		{"a line that is no JSON", "d.jsonl", "{\"msisdn\":\"+8613900000007\"}\n{\"phone\":1}\n", nil, exitFailed, []string{"d.jsonl:2: ", "phone", "1 lines imported"}},
 		{"refused lines in a file", "e.jsonl", "{}\n", []string{"--refused", filepath.Join(folder, "refused")}, exitFailed, []string{"0 lines imported, 1 refused"}},
 		{"a column that is none", "f.csv", "msisdn,phone\n", nil, exitUsage, []string{`column "phone"`, "msisdn, name, network, account, text"}},
@@ -104,5 +131,66 @@ func TestWhatIsExportedCanBeImported(t *testing.T) {
 		if _, after, _ := command(t, nil, append([]string{"subscriber", "export", "--format", format}, environ...)...); after != before {
 			t.Errorf("after the import of its export as %s the store differs", format)
 		}
+	}
+}
+
+func TestAnImportThatWasStoppedGoesOn(t *testing.T) {
+	var file strings.Builder
+	for i := range 2*importChunk + 1 {
+		fmt.Fprintf(&file, "{\"msisdn\":\"%d\"}\n", i+1)
+	}
+	for sentence, answer := range map[string]int{
+		"by a store that is away":         http.StatusServiceUnavailable,
+		"by a fault":                      http.StatusInternalServerError,
+		"by a proxy that has enough":      http.StatusTooManyRequests,
+		"by a key that was revoked":       http.StatusUnauthorized,
+		"by an API that has no such door": http.StatusNotFound,
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			var sent []int // rows of each request
+			var kept []string
+			api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == http.MethodGet {
+					return
+				}
+				var in struct {
+					Rows []record `json:"rows"`
+				}
+				if err := json.NewDecoder(r.Body).Decode(&in); err != nil || r.URL.Path != "/v1/import" {
+					t.Errorf("%s: %v", r.URL.Path, err)
+				}
+				if sent = append(sent, len(in.Rows)); len(sent) == 2 {
+					w.WriteHeader(answer)
+					return
+				}
+				for _, row := range in.Rows {
+					kept = append(kept, row.MSISDN)
+				}
+				fmt.Fprint(w, `{"refused":[{"row":0,"reason":"not this one"}]}`)
+			}))
+			t.Cleanup(api.Close)
+			name := filepath.Join(t.TempDir(), "a.jsonl")
+			if err := os.WriteFile(name, []byte(file.String()), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			imports := []string{"subscriber", "import", name, "--server", api.URL, "--key", "cs_x"}
+			if code, _, stderr := command(t, nil, imports...); code != exitFailed ||
+				!strings.Contains(stderr, "a.jsonl:1: not this one") || !strings.Contains(stderr, "stopped behind line 1000") || !strings.Contains(stderr, "--resume") {
+				t.Errorf("stopped: exit %d, %q", code, stderr)
+			}
+			code, stdout, stderr := command(t, nil, append(imports, "--resume")...)
+			if code != exitFailed || !strings.Contains(stderr, "a.jsonl:1001: not this one") || !strings.Contains(stderr, "a.jsonl:2001: not this one") ||
+				!strings.Contains(stdout, "999 lines imported, 2 refused") {
+				t.Errorf("resumed: exit %d, %q, %q", code, stdout, stderr)
+			}
+			if want := []int{importChunk, importChunk, importChunk, 1}; !slices.Equal(sent, want) {
+				t.Errorf("requests of %v rows, want %v", sent, want)
+			}
+			for i, msisdn := range kept {
+				if msisdn != fmt.Sprint(i+1) {
+					t.Fatalf("line %d has become row %d of all", i+1, i)
+				}
+			}
+		})
 	}
 }
