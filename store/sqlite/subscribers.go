@@ -64,7 +64,7 @@ func (w *writing) insertAccount(ctx context.Context, tenant string, m callsign.M
 // Subscriber is m with its accounts, in the order of network and account; ErrNotFound if it isn't this tenant's.
 func (e *Engine) Subscriber(ctx context.Context, sc callsign.Scope, m callsign.MSISDN) (callsign.Subscriber, error) {
 	what := "subscriber " + m.String()
-	ss, err := e.subscribers(ctx, what, `SELECT * FROM subscribers WHERE tenant = ? AND msisdn = ?`, sc.Tenant, m)
+	ss, err := e.subscribers(ctx, what, oneSubscriber, sc.Tenant, m)
 	if err != nil {
 		return callsign.Subscriber{}, err
 	}
@@ -82,16 +82,25 @@ func (e *Engine) Subscribers(ctx context.Context, sc callsign.Scope, p callsign.
 			return nil, fmt.Errorf("subscribers after: %w", err)
 		}
 	}
-	return e.subscribers(ctx, "subscribers",
-		`SELECT * FROM subscribers WHERE tenant = ? AND msisdn > ? ORDER BY msisdn LIMIT ?`, sc.Tenant, after, limit(p))
+	return e.subscribers(ctx, "subscribers", pageOfSubscribers, sc.Tenant, after, limit(p))
 }
 
-// subscribers reads whom the query selects. The join leaves nobody out: everyone has the manual account.
+const (
+	oneSubscriber     = `SELECT * FROM subscribers WHERE tenant = ? AND msisdn = ?`
+	pageOfSubscribers = `SELECT * FROM subscribers WHERE tenant = ? AND msisdn > ? ORDER BY msisdn LIMIT ?`
+)
+
+// withAccounts reads whom the query selects. The join leaves nobody out: everyone has the manual account. The + keeps the
+// planner from reading all of a tenant's accounts for each of its subscribers.
+func withAccounts(query string) string {
+	return `
+		SELECT s.msisdn, s.tenant, s.name, s.rev, ` + signatureColumns + `
+		FROM (` + query + `) s JOIN accounts a ON a.msisdn = s.msisdn AND +a.tenant = s.tenant
+		ORDER BY s.msisdn, a.network, a.account`
+}
+
 func (e *Engine) subscribers(ctx context.Context, what, query string, args ...any) (_ []callsign.Subscriber, err error) {
-	rows, err := e.query(ctx, `
-		SELECT s.msisdn, s.tenant, s.name, s.rev, `+signatureColumns+`
-		FROM (`+query+`) s JOIN accounts a ON a.msisdn = s.msisdn AND a.tenant = s.tenant
-		ORDER BY s.msisdn, a.network, a.account`, args...)
+	rows, err := e.query(ctx, withAccounts(query), args...)
 	if err != nil {
 		return nil, e.failed(what, err)
 	}
