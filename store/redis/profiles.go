@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// keepFor is how long a profile stays in Redis.
-	keepFor = 30 * time.Minute
+	// keepFor is how long a profile stays in Redis, keepNobody that a number is nobody's: of these there are many more.
+	keepFor, keepNobody = 30 * time.Minute, 5 * time.Minute
 	// drift is by how much the clocks of Redis servers may differ, of which one stands in for another.
 	drift = time.Second
 	// offersQueue is how many profiles wait to be offered; what comes on top is dropped, and counted.
@@ -173,8 +173,12 @@ redis.call('SET', KEYS[1], ARGV[1] .. ARGV[2] .. ARGV[3], 'PX', ARGV[4])
 return 1`)
 
 func (p *Profiles) offer(ctx context.Context, o offer) error {
+	keep := keepFor
+	if o.packed == "" {
+		keep = keepNobody
+	}
 	return p.client.ask(ctx, func(ctx context.Context) error {
-		return offerScript.Run(ctx, p.client.redis, []string{p.key(o.msisdn)}, o.rev, o.read, o.packed, keepFor.Milliseconds()).Err()
+		return offerScript.Run(ctx, p.client.redis, []string{p.key(o.msisdn)}, o.rev, o.read, o.packed, keep.Milliseconds()).Err()
 	})
 }
 

@@ -164,6 +164,30 @@ func TestWithoutRedisANodeGoesOnWithWhatItRemembers(t *testing.T) {
 	}
 }
 
+func TestAUserWithAPassword(t *testing.T) {
+	server := peer.Redis(t)
+	for _, command := range [][]string{
+		{"ACL", "SETUSER", "callsign", "on", ">p@ss", "~callsign:*", "+@all"},
+		{"ACL", "SETUSER", "default", "off"},
+	} {
+		if err := server.Command(command...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	as := func(user string) node {
+		return newNode(t, strings.Replace(server.URL(), "//", "//"+user+"@", 1), "", store.ClaimsOptions{})
+	}
+	right := as("callsign:p%40ss")
+	if right.claim(t, delivery(1, 2, "x", "hi"), ""); right.client.Down() != nil {
+		t.Errorf("with its password: %v", right.client.Down())
+	}
+	wrong := as("callsign:secret")
+	wrong.claim(t, delivery(1, 2, "x", "hi"), "") // by this node's own memory
+	if err := wrong.client.Down(); err == nil || !strings.Contains(err.Error(), "WRONGPASS") || strings.Contains(err.Error(), "secret") {
+		t.Errorf("with a wrong one: %v", err)
+	}
+}
+
 func TestURLs(t *testing.T) {
 	for url, ok := range map[string]bool{
 		"redis://h": true, "redis://h:1/3": true, "rediss://u:p%40@h:1": true, "redis+cluster://a,b:7": true,
