@@ -81,8 +81,8 @@ func readSnapshot(file string, now time.Time) (entries []entry, err error) {
 	}
 	for u.ok && u.rest != "" {
 		e := entry{msisdn: callsign.MSISDN(u.uint()), rev: u.uint()}
-		unfed := time.Duration(min(u.uint(), math.MaxInt32)) * time.Second
-		e.read = -int32(min((age+unfed+time.Second-1)/time.Second, math.MaxInt32))
+		unfed := int64(min(u.uint(), math.MaxInt32))
+		e.read = -int32(min(int64(age/time.Second)+1+unfed, math.MaxInt32))
 		e.packed = strings.Clone(u.cut(u.uint())) // or it would keep the whole file
 		if _, ok := Unpack(e.msisdn, e.rev, e.packed); ok != (e.rev > 0) || e.msisdn == 0 {
 			u.ok = false

@@ -161,6 +161,7 @@ func FuzzSnapshot(f *testing.F) {
 	b := c.snapshot(time.UnixMicro(now))
 	f.Add(b[len(snapshotBegins) : len(b)-crc32.Size])
 	f.Add([]byte{})
+	f.Add([]byte("\xc9\xc9\xc9\xc9\xc9\xc9\xc9@\x7f\x00\x00\x03\xea\xc6d")) // written longer ago than a Duration can say
 	f.Fuzz(func(t *testing.T, body []byte) {
 		file := append([]byte(snapshotBegins), body...)
 		entries, err := readSnapshot(string(binary.BigEndian.AppendUint32(file, crc32.ChecksumIEEE(file))), time.UnixMicro(now))
