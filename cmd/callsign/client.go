@@ -43,14 +43,6 @@ func (p problem) String() string {
 	return text
 }
 
-// apiError is what the API refused, and why.
-type apiError struct {
-	status int
-	text   string
-}
-
-func (e *apiError) Error() string { return e.text }
-
 // do asks the API; in (unless nil) is sent and out (unless nil) read as JSON.
 func (c *client) do(ctx context.Context, method, path string, in, out any) error {
 	if c.APIKey == "" {
@@ -88,7 +80,7 @@ func (c *client) do(ctx context.Context, method, path string, in, out any) error
 		if json.Unmarshal(b, &p) != nil || p.String() == "" {
 			p.Detail = strings.TrimSpace(string(b))
 		}
-		return &apiError{res.StatusCode, fmt.Sprintf("%s %s: %s (%s)", method, path, p, res.Status)}
+		return fmt.Errorf("%s %s: %s (%s)", method, path, p, res.Status)
 	}
 	if out == nil || len(b) == 0 {
 		return nil
