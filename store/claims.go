@@ -165,19 +165,22 @@ func (c *Claims) Settle(_ context.Context, d callsign.Delivery, o callsign.Outco
 }
 
 func keyOfCall(d callsign.Delivery) callKey {
-	return callKey{d.Call.Caller, d.Call.Callee, half(cmp.Or(d.Call.Once, d.Call.ID.String()))}
+	return callKey{d.Call.Caller, d.Call.Callee, Digest(Once(d))}
 }
 
 func (c *Claims) keyOfSeen(d callsign.Delivery) seenKey {
 	k := seenKey{caller: d.Call.Caller, callee: d.Call.Callee}
 	if c.o.Repeat == callsign.RepeatOnce {
-		k.text = half(d.Text)
+		k.text = Digest(d.Text)
 	}
 	return k
 }
 
-// half of a SHA-256 takes less memory than most of what it stands for.
-func half(s string) [16]byte {
+// Once is what tells d's call from others: its forks and spirals have the same.
+func Once(d callsign.Delivery) string { return cmp.Or(d.Call.Once, d.Call.ID.String()) }
+
+// Digest is half of a SHA-256: short, whatever it stands for, and as good as that to tell one from another.
+func Digest(s string) [16]byte {
 	sum := sha256.Sum256([]byte(s))
 	return [16]byte(sum[:16])
 }

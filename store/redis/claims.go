@@ -2,7 +2,6 @@ package redis
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"time"
 
@@ -96,10 +95,7 @@ func (c *Claims) settle(ctx context.Context, d callsign.Delivery) error {
 func (c *Claims) keys(d callsign.Delivery) (keys []string, token string) {
 	caller := c.client.prefix + "{" + d.Call.Caller.E164() + "}:"
 	callee := d.Call.Callee.E164()
-	once := d.Call.Once
-	if once == "" {
-		once = d.Call.ID.String()
-	}
+	once := store.Once(d)
 	seen := caller + "seen:" + callee
 	if c.o.Repeat == callsign.RepeatOnce {
 		seen += ":" + digest(d.Text)
@@ -107,8 +103,8 @@ func (c *Claims) keys(d callsign.Delivery) (keys []string, token string) {
 	return []string{caller + "call:" + callee + ":" + digest(once), seen, caller + "grants"}, digest(d.Call.ID.String() + once)
 }
 
-// digest is a short name for what may be long, or hold any byte.
+// digest is a name for what may be long, or hold any byte.
 func digest(s string) string {
-	sum := sha256.Sum256([]byte(s))
-	return hex.EncodeToString(sum[:16])
+	d := store.Digest(s)
+	return hex.EncodeToString(d[:])
 }
