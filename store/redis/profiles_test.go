@@ -116,9 +116,13 @@ func (r *reader) reads(m callsign.MSISDN, rev uint64) (asked bool) {
 	return r.truth.reads > before
 }
 
-// warm waits until what this node and the other read now is believed by both, as one of them read it.
+// warm gives both nodes' truths that revision of m (0: it is nobody's), and waits until both believe what Redis has of it.
 func warm(t *testing.T, a, b *reader, m callsign.MSISDN, rev uint64) {
 	t.Helper()
+	if rev > 0 {
+		a.truth.set(m, rev)
+		b.truth.set(m, rev)
+	}
 	for _, r := range []*reader{a, b} {
 		peer.Until(t, "Redis to be believed", func() bool { return !r.reads(m, rev) })
 	}
@@ -142,8 +146,6 @@ func TestWhatOneNodeReadSparesTheOthers(t *testing.T) {
 			},
 			"nobody's number too": func(t *testing.T, a, b *reader) { warm(t, a, b, 1, 0) },
 			"not after a change is told": func(t *testing.T, a, b *reader) {
-				a.truth.set(1, 5)
-				b.truth.set(1, 5)
 				warm(t, a, b, 1, 5)
 				b.truth.set(1, 6)
 				b.truth.changed(1, 6)
@@ -152,8 +154,6 @@ func TestWhatOneNodeReadSparesTheOthers(t *testing.T) {
 				}
 			},
 			"not after changes may have been missed": func(t *testing.T, a, b *reader) {
-				a.truth.set(1, 5)
-				b.truth.set(1, 5)
 				warm(t, a, b, 1, 5)
 				b.truth.set(1, 6)
 				b.truth.lost()
@@ -162,8 +162,6 @@ func TestWhatOneNodeReadSparesTheOthers(t *testing.T) {
 				}
 			},
 			"not while the feed is away": func(t *testing.T, a, b *reader) {
-				a.truth.set(1, 5)
-				b.truth.set(1, 5)
 				warm(t, a, b, 1, 5)
 				b.stop()
 				b.truth.set(1, 6)
@@ -189,8 +187,6 @@ func TestWhatOneNodeReadSparesTheOthers(t *testing.T) {
 				}
 			},
 			"an expired text is read again": func(t *testing.T, a, b *reader) {
-				a.truth.set(1, 5)
-				b.truth.set(1, 5)
 				warm(t, a, b, 1, 5)
 				p := b.truth.profiles[1]
 				p.Signature.Expires = time.Now().Add(-time.Second)
@@ -251,8 +247,6 @@ func TestAServerThatHungIsNotBelievedForIt(t *testing.T) {
 func TestCopiesThatBecomeMasters(t *testing.T) {
 	url, failOver := peer.Sentinel(t)
 	a, b := newReader(t, url, ""), newReader(t, url, "")
-	a.truth.set(1, 5)
-	b.truth.set(1, 5)
 	warm(t, a, b, 1, 5)
 	n := newNode(t, url, "", store.ClaimsOptions{})
 	n.claim(t, delivery(1, 2, "x", "hi"), "")
@@ -330,8 +324,6 @@ func TestLeases(t *testing.T) {
 func TestProfilesCount(t *testing.T) {
 	server := peer.Redis(t)
 	a, b := newReader(t, server.URL(), ""), newReader(t, server.URL(), "")
-	a.truth.set(1, 5)
-	b.truth.set(1, 5)
 	warm(t, a, b, 1, 5)
 	if n, err := testutil.GatherAndCount(b.metrics, "callsign_redis_profiles_total"); err != nil || n == 0 {
 		t.Errorf("%d counted, %v", n, err)
