@@ -95,6 +95,18 @@ func TestReceiptsFindTheirText(t *testing.T) {
 	}
 }
 
+func TestReceiptsBeforeTheirTextKeepTheirOrder(t *testing.T) {
+	inLab(t, []*smsc.Options{nil}, nil, func(t *testing.T, l *lab) {
+		for _, stat := range []string{"ACCEPTD", "ENROUTE", "DELIVRD"} {
+			l.receipt(l.links[0], early{smpp.Receipt{MessageID: "5", Stat: stat}, "", ""})
+		}
+		l.awaitReceipt(l.links[0], delivery(""), "5")
+		if got, want := l.timeline.String(), "receipt a 5 ACCEPTD | receipt a 5 ENROUTE | receipt a 5 DELIVRD"; got != want {
+			t.Errorf("\ngot  %s\nwant %s", got, want)
+		}
+	})
+}
+
 func TestReceiptsAreBounded(t *testing.T) {
 	inLab(t, []*smsc.Options{nil}, nil, func(t *testing.T, l *lab) {
 		for i := range maxAwaited + 3 {

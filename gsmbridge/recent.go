@@ -1,6 +1,9 @@
 package gsmbridge
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // recent keeps values by key for a while, and at most so many: when it is full the oldest go. Several values may have the same
 // key. Its owner locks it.
@@ -16,7 +19,7 @@ type kept[T any] struct {
 	key     string
 	until   time.Time
 	removed bool
-	next    *kept[T] // of the same key
+	next    *kept[T] // of the same key, the one before
 }
 
 func newRecent[T any](limit int, keep time.Duration) *recent[T] {
@@ -58,10 +61,11 @@ func (r *recent[T]) remove(k *kept[T]) {
 	}
 }
 
-// all are the values that have a key, the latest first.
+// all are the values that have a key, the oldest first.
 func (r *recent[T]) all(key string) (all []*kept[T]) {
 	for k := r.byKey[key]; k != nil; k = k.next {
 		all = append(all, k)
 	}
+	slices.Reverse(all)
 	return all
 }
