@@ -25,8 +25,8 @@ type Intake interface {
 	Put(context.Context, []callsign.Change) ([]callsign.Status, error)
 }
 
-// Options is what a Server is made of. The intake fills the first two, an engine all from Subscribers to Cursors; they are apart since no handler needs
-// more than one of them.
+// Options is what a Server is made of. The intake fills the first two, an engine all from Subscribers to Cursors; they are
+// apart since no handler needs more than one of them.
 type Options struct {
 	Config Config
 
