@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -25,7 +26,7 @@ type PostgreSQL struct {
 	durable bool
 	user    *syscall.Credential
 	process *Process
-	last    int
+	last    atomic.Int64
 }
 
 // Postgres starts a server. durable: with fsync, as faults need it; else without, which is faster.
@@ -140,8 +141,7 @@ func (s *PostgreSQL) sql(database, statement string) error {
 // Database makes a database, as a copy of template or empty, and gives its URL.
 func (s *PostgreSQL) Database(template string) string {
 	s.t.Helper()
-	s.last++
-	name := fmt.Sprintf("t%d", s.last)
+	name := fmt.Sprintf("t%d", s.last.Add(1))
 	statement := "CREATE DATABASE " + name
 	if template != "" {
 		u, err := url.Parse(template)
