@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"errors"
 
 	"github.com/callsign-as/callsign"
 )
@@ -31,10 +32,13 @@ func (e *Engine) write(ctx context.Context, what string, f func(*writing) error)
 	}
 	defer func() { _ = tx.Rollback() }() // does nothing after the commit
 	w := &writing{Tx: tx, changed: map[callsign.MSISDN]struct{}{}}
-	if err := f(w); err != nil {
-		return e.failed(what, err)
+	if err = f(w); err == nil {
+		err = tx.Commit()
 	}
-	if err := tx.Commit(); err != nil {
+	if errors.Is(err, sql.ErrTxDone) && ctx.Err() != nil {
+		err = ctx.Err() // with it the transaction was rolled back
+	}
+	if err != nil {
 		return e.failed(what, err)
 	}
 	for m := range w.changed {
