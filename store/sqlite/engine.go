@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	driver "modernc.org/sqlite"
 	codes "modernc.org/sqlite/lib"
@@ -36,7 +37,8 @@ type Engine struct {
 	feed   store.Feed
 	turn   chan struct{} // holds one value while a write transaction runs, and for ever once closed
 	closed chan struct{}
-	once   sync.Once // of Close
+	once   sync.Once    // of Close
+	coming atomic.Int64 // the place of the last event among those of its call and microsecond
 }
 
 // file is an open database.
@@ -51,7 +53,9 @@ func New(o Options) *Engine {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Engine{o: o, turn: make(chan struct{}, 1), closed: make(chan struct{})}
+	e := &Engine{o: o, turn: make(chan struct{}, 1), closed: make(chan struct{})}
+	e.coming.Store(time.Now().UnixMicro()) // above what another life of this node gave
+	return e
 }
 
 // Open is New and Engine.Open.

@@ -22,8 +22,8 @@ func (e *Engine) AppendEvents(ctx context.Context, events []callsign.Event) erro
 		}
 		defer func() { _ = call.Close() }()
 		event, err := w.PrepareContext(ctx, `
-			INSERT INTO call_events (call_id, tenant, at, kind, reason, link, message_id, text, wire)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+			INSERT INTO call_events (call_id, at, coming, tenant, kind, reason, link, message_id, text, wire)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
 		if err != nil {
 			return err
 		}
@@ -42,8 +42,8 @@ func (e *Engine) AppendEvents(ctx context.Context, events []callsign.Event) erro
 			if i%32 == 31 {
 				time.Sleep(100 * time.Microsecond) // with one core Go reads the sockets only when everybody waits
 			}
-			if _, err := event.ExecContext(rows, c.ID[:], ev.Tenant, store.Micros(ev.At), string(ev.Kind), ev.Reason, ev.Link,
-				ev.MessageID, ev.Text, ev.Wire); err != nil {
+			if _, err := event.ExecContext(rows, c.ID[:], store.Micros(ev.At), e.coming.Add(1), ev.Tenant, string(ev.Kind), ev.Reason,
+				ev.Link, ev.MessageID, ev.Text, ev.Wire); err != nil {
 				return fmt.Errorf("event %d of %d: %w", i+1, len(events), err)
 			}
 		}
@@ -120,7 +120,7 @@ func (e *Engine) Timeline(ctx context.Context, sc callsign.Scope, id callsign.Ca
 	}
 	rows, err := e.query(ctx, `
 		SELECT at, kind, reason, link, message_id, text, wire FROM call_events
-		WHERE tenant IN (?, '') AND call_id = ? ORDER BY at, seq`, sc.Tenant, id[:])
+		WHERE tenant IN (?, '') AND call_id = ? ORDER BY at, coming`, sc.Tenant, id[:])
 	if err != nil {
 		return callsign.Timeline{}, e.failed(what, err)
 	}
@@ -147,8 +147,11 @@ func (e *Engine) Forget(ctx context.Context, before time.Time) (n int64, err err
 	for step := int64(forgetStep); step == forgetStep; n += step {
 		step = 0
 		if err := e.write(ctx, "forget calls", func(w *writing) error {
-			r, err := w.ExecContext(ctx, `DELETE FROM calls WHERE id IN (SELECT id FROM calls WHERE id < ? LIMIT ?)`,
-				firstCallID(before), forgetStep)
+			const old = `(SELECT id FROM calls WHERE id < ? ORDER BY id LIMIT ?)`
+			if _, err := w.ExecContext(ctx, `DELETE FROM call_events WHERE call_id IN `+old, firstCallID(before), forgetStep); err != nil {
+				return err
+			}
+			r, err := w.ExecContext(ctx, `DELETE FROM calls WHERE id IN `+old, firstCallID(before), forgetStep)
 			if err != nil {
 				return err
 			}
