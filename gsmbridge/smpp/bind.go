@@ -32,18 +32,22 @@ type BindRequest struct {
 	AddressRange       Address
 }
 
-func (b BindRequest) fields() (pdufield.Map, error) {
-	f := pdufield.Map{
-		pdufield.InterfaceVersion: &pdufield.Fixed{Data: b.InterfaceVersion},
-		pdufield.AddrTON:          &pdufield.Fixed{Data: b.AddressRange.TON},
-		pdufield.AddrNPI:          &pdufield.Fixed{Data: b.AddressRange.NPI},
-	}
-	return f, setTexts(f, []textField{
-		{pdufield.SystemID, b.SystemID, 15},
-		{pdufield.Password, b.Password, 8},
-		{pdufield.SystemType, b.SystemType, 12},
-		{pdufield.AddressRange, b.AddressRange.Number, 40},
-	})
+func (b BindRequest) encode(seq uint32) ([]byte, error) {
+	w := newWriter(header{pdu.ID(b.Mode), StatusOK, seq}, 80)
+	w.text(pdufield.SystemID, b.SystemID, 15)
+	w.text(pdufield.Password, b.Password, 8)
+	w.text(pdufield.SystemType, b.SystemType, 12)
+	w.put(b.InterfaceVersion)
+	w.address(pdufield.AddressRange, b.AddressRange, 40)
+	return w.pdu()
+}
+
+func decodeBind(id pdu.ID, body []byte) (BindRequest, Status) {
+	f, _, status := decode(bindFields, body)
+	return BindRequest{
+		Mode(id), f.text(pdufield.SystemID), f.text(pdufield.Password), f.text(pdufield.SystemType), f.octet(pdufield.InterfaceVersion),
+		Address{f.octet(pdufield.AddrTON), f.octet(pdufield.AddrNPI), f.text(pdufield.AddressRange)},
+	}, status
 }
 
 // Bind binds an ESME to the SMSC at the other end of conn, within BindTimeout and ctx. The session lives when its Run is
@@ -59,12 +63,8 @@ func Bind(ctx context.Context, conn net.Conn, b BindRequest, opt Options) (*Sess
 	s.bind = b
 	name := command(pdu.ID(b.Mode))
 	err := s.within(ctx, func() error {
-		f, err := b.fields()
-		if err != nil {
-			return err
-		}
 		s.seq = 1
-		octets, err := encode(header{pdu.ID(b.Mode), StatusOK, s.seq}, bindFields, f, nil)
+		octets, err := b.encode(s.seq)
 		if err != nil {
 			return err
 		}
@@ -100,14 +100,10 @@ func Accept(ctx context.Context, conn net.Conn, systemID string, check func(Bind
 			default:
 				return false, nil
 			}
-			f, _, status := decode(bindFields, body)
+			bind, status := decodeBind(h.id, body)
 			if status == StatusOK {
-				s.bind = BindRequest{
-					Mode(h.id), f[pdufield.SystemID].String(), f[pdufield.Password].String(), f[pdufield.SystemType].String(),
-					octet(f, pdufield.InterfaceVersion),
-					Address{octet(f, pdufield.AddrTON), octet(f, pdufield.AddrNPI), f[pdufield.AddressRange].String()},
-				}
-				status = check(s.bind)
+				s.bind = bind
+				status = check(bind)
 			}
 			return true, s.answerBind(header{h.id | response, status, h.seq}, systemID)
 		})
@@ -119,23 +115,19 @@ func Accept(ctx context.Context, conn net.Conn, systemID string, check func(Bind
 }
 
 // answerBind writes the bind_resp; a refusal has no body and is an error.
-func (s *Session) answerBind(h header, systemID string) error {
+func (s *Session) answerBind(h header, systemID string) (err error) {
+	w := newWriter(h, 24)
 	if h.status != StatusOK {
-		octets, err := encode(h, nil, nil, nil)
-		if err != nil {
-			return err
-		}
-		return errors.Join(s.writeNow(octets), &StatusError{command(h.id), h.status})
+		err = &StatusError{command(h.id), h.status}
+	} else {
+		w.text(pdufield.SystemID, systemID, 15)
+		w.tlv(TagInterfaceVersion, []byte{version})
 	}
-	f := pdufield.Map{}
-	if err := setTexts(f, []textField{{pdufield.SystemID, systemID, 15}}); err != nil {
-		return err
+	octets, broken := w.pdu()
+	if broken != nil {
+		return broken
 	}
-	octets, err := encode(h, bindRespFields, f, TLVs{TagInterfaceVersion: {version}})
-	if err != nil {
-		return err
-	}
-	return s.writeNow(octets)
+	return errors.Join(s.writeNow(octets), err)
 }
 
 // within does the bind; it closes the connection when BindTimeout or ctx ends it, and on any error.
@@ -170,17 +162,16 @@ func (s *Session) unbound(match func(h header, body []byte) (done bool, err erro
 			continue
 		case h.id == pdu.EnquireLinkID, h.id == pdu.UnbindID:
 			answer.status = StatusOK
-		case h.id == pdu.SubmitSMID, h.id == pdu.DeliverSMID:
+		case h.id == pdu.AlertNotificationID, h.id == pdu.OutbindID: // an outbind asks for this very bind
+			s.opt.Observe(OddNotice)
+			continue
+		case operation(h.id):
 			s.opt.Observe(OddState)
 		default:
 			s.opt.Observe(OddUnknown)
 			answer = header{pdu.GenericNACKID, StatusInvalidCommand, h.seq}
 		}
-		octets, err := encodeReply(answer, nil)
-		if err != nil {
-			return err
-		}
-		if err := s.writeNow(octets); err != nil {
+		if err := s.writeNow(empty(answer)); err != nil {
 			return err
 		}
 		if h.id == pdu.UnbindID {

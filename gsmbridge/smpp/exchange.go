@@ -8,17 +8,7 @@ import (
 	"time"
 
 	"github.com/fiorix/go-smpp/smpp/pdu"
-	"github.com/fiorix/go-smpp/smpp/pdu/pdufield"
 )
-
-// question is a request before it has a sequence number.
-type question struct {
-	id     pdu.ID
-	fields pdufield.Map
-	list   pdufield.List
-	tlvs   TLVs
-	sent   func(octets []byte)
-}
 
 // request is one that may be waiting for its answer.
 type request struct {
@@ -43,6 +33,13 @@ func (s *Session) Submit(ctx context.Context, m *Message, sent func(octets []byt
 	return messageID(a.body), err
 }
 
+// Data sends a data_sm: m's ShortMessage, of any length, as its message_payload. An ESME and an SMSC may both send one. Its
+// context and errors are as Submit's.
+func (s *Session) Data(ctx context.Context, m *Message, sent func(octets []byte)) (id string, err error) {
+	a, err := s.send(ctx, pdu.DataSMID, m, sent)
+	return messageID(a.body), err
+}
+
 // Deliver sends a deliver_sm. Its context and errors are as Submit's.
 func (s *Session) Deliver(ctx context.Context, m *Message) error {
 	_, err := s.send(ctx, pdu.DeliverSMID, m, nil)
@@ -50,8 +47,13 @@ func (s *Session) Deliver(ctx context.Context, m *Message) error {
 }
 
 func (s *Session) send(ctx context.Context, id pdu.ID, m *Message, sent func([]byte)) (answer, error) {
+	octets, err := m.encode(id)
+	return s.request(ctx, id, octets, err, sent)
+}
+
+// request sends what was encoded, once there is room in the window, and wants a yes.
+func (s *Session) request(ctx context.Context, id pdu.ID, octets []byte, err error, sent func([]byte)) (answer, error) {
 	name := command(id)
-	f, err := m.fields()
 	if err != nil {
 		return answer{}, fmt.Errorf("%s: %w", name, err)
 	}
@@ -66,7 +68,7 @@ func (s *Session) send(ctx context.Context, id pdu.ID, m *Message, sent func([]b
 	if s.leaving.Load() {
 		return answer{}, fmt.Errorf("%s: %w: the session is unbinding", name, ErrNotSent)
 	}
-	a, err := s.ask(ctx, question{id, f, messageFields, m.TLVs, sent}, s.opt.ResponseTimeout)
+	a, err := s.ask(ctx, id, octets, sent, s.opt.ResponseTimeout)
 	if err != nil {
 		return answer{}, fmt.Errorf("%s: %w", name, err)
 	}
@@ -76,13 +78,9 @@ func (s *Session) send(ctx context.Context, id pdu.ID, m *Message, sent func([]b
 	return a, nil
 }
 
-// ask writes one request and waits for its answer, whatever it says.
-func (s *Session) ask(ctx context.Context, q question, timeout time.Duration) (answer, error) {
-	octets, err := encode(header{id: q.id}, q.list, q.fields, q.tlvs)
-	if err != nil {
-		return answer{}, err
-	}
-	r := &request{outgoing{octets: octets, over: ctx.Done(), sent: q.sent}, q.id, make(chan answer, 1)}
+// ask writes one request and waits for its answer, whatever it says. It keeps octets.
+func (s *Session) ask(ctx context.Context, id pdu.ID, octets []byte, sent func([]byte), timeout time.Duration) (answer, error) {
+	r := &request{outgoing{octets: octets, over: ctx.Done(), sent: sent}, id, make(chan answer, 1)}
 	seq := s.register(r)
 	defer s.forget(seq, r)
 	if !s.put(&r.outgoing) {

@@ -2,10 +2,11 @@ package smpp
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
-	"strings"
 	"time"
 
+	"github.com/fiorix/go-smpp/smpp/pdu"
 	"github.com/fiorix/go-smpp/smpp/pdu/pdufield"
 	"github.com/fiorix/go-smpp/smpp/pdu/pdutlv"
 )
@@ -13,7 +14,7 @@ import (
 // Address is a number with its type and plan (SMPP 3.4 §5.2.5, §5.2.6). The zero value is "not given".
 type Address struct {
 	TON, NPI byte
-	Number   string // at most 20 octets; an international one without its "+"
+	Number   string // at most 20 octets, 64 in a data_sm; an international one without its "+"
 }
 
 // Tag names an optional parameter (SMPP 3.4 §5.3.2).
@@ -22,16 +23,23 @@ type Tag uint16
 // The optional parameters that this project reads or writes.
 const (
 	TagDestAddrSubunit    = Tag(pdutlv.TagDestAddrSubunit)
+	TagQOSTimeToLive      = Tag(pdutlv.TagQosTimeToLive) // a data_sm's validity: four octets of seconds
 	TagReceiptedMessageID = Tag(pdutlv.TagReceiptedMessageID)
+	TagSARMsgRefNum       = Tag(pdutlv.TagSarMsgRefNum)
+	TagSARTotalSegments   = Tag(pdutlv.TagSarTotalSegments)
+	TagSARSegmentSeqnum   = Tag(pdutlv.TagSarSegmentSeqnum)
 	TagInterfaceVersion   = Tag(0x0210) // sc_interface_version
 	TagMessagePayload     = Tag(pdutlv.TagMessagePayload)
 	TagMessageState       = Tag(pdutlv.TagMessageStateOption)
+	TagUSSDServiceOp      = Tag(pdutlv.TagUssdServiceOp)
+	TagITSSessionInfo     = Tag(pdutlv.TagItsSessionInfo)
 )
 
 // TLVs are a PDU's optional parameters.
 type TLVs map[Tag][]byte
 
-// Message is the body of submit_sm and deliver_sm, which have the same fields (SMPP 3.4 §4.4.1, §4.6.1).
+// Message is the body of submit_sm and deliver_sm, which have the same fields (SMPP 3.4 §4.4.1, §4.6.1), and of data_sm,
+// which has fewer (SMPP 3.4 §4.7.1): no Schedule, Validity, ProtocolID, Priority, ReplaceIfPresent, DefaultMessageID.
 type Message struct {
 	ServiceType                          string
 	Source, Dest                         Address
@@ -41,6 +49,7 @@ type Message struct {
 	DataCoding, DefaultMessageID         byte
 	ShortMessage                         []byte // at most 254 octets
 	TLVs                                 TLVs
+	Data                                 bool // it came as a data_sm, its text in message_payload; sending doesn't ask
 }
 
 // messageFields is a Message's layout. It is pdu.NewSubmitSM's; pdu.NewDeliverSM's has a stray octet before the text.
@@ -55,72 +64,78 @@ var messageFields = pdufield.List{
 	pdufield.SMLength, pdufield.ShortMessage,
 }
 
-// fields checks m and gives it to the codec, which would let a NUL shift the fields after it and sm_length wrap.
-func (m *Message) fields() (pdufield.Map, error) {
+// dataFields is a data_sm's layout, which the codec doesn't have.
+var dataFields = pdufield.List{
+	pdufield.ServiceType,
+	pdufield.SourceAddrTON, pdufield.SourceAddrNPI, pdufield.SourceAddr,
+	pdufield.DestAddrTON, pdufield.DestAddrNPI, pdufield.DestinationAddr,
+	pdufield.ESMClass, pdufield.RegisteredDelivery, pdufield.DataCoding,
+}
+
+// encode writes m as this command.
+func (m *Message) encode(id pdu.ID) ([]byte, error) {
+	w := newWriter(header{id: id}, 160+len(m.ShortMessage)+len(m.TLVs[TagMessagePayload]))
+	if id == pdu.DataSMID {
+		m.writeData(&w)
+	} else {
+		m.write(&w)
+	}
+	w.tlvs(m.TLVs)
+	return w.pdu()
+}
+
+func (m *Message) write(w *writer) {
+	w.text(pdufield.ServiceType, m.ServiceType, 5)
+	w.address(pdufield.SourceAddr, m.Source, 20)
+	w.address(pdufield.DestinationAddr, m.Dest, 20)
+	w.put(m.ESMClass, m.ProtocolID, m.Priority)
+	w.text(pdufield.ScheduleDeliveryTime, m.Schedule, 16)
+	w.text(pdufield.ValidityPeriod, m.Validity, 16)
+	w.put(m.RegisteredDelivery, m.ReplaceIfPresent, m.DataCoding, m.DefaultMessageID)
 	if n := len(m.ShortMessage); n > 254 {
-		return nil, fmt.Errorf("short_message has %d octets, at most 254 fit (SMPP 3.4 §4.4.1)", n)
+		w.fail(fmt.Errorf("short_message has %d octets, at most 254 fit (SMPP 3.4 §4.4.1)", n))
 	}
-	f := pdufield.Map{
-		pdufield.SourceAddrTON:        &pdufield.Fixed{Data: m.Source.TON},
-		pdufield.SourceAddrNPI:        &pdufield.Fixed{Data: m.Source.NPI},
-		pdufield.DestAddrTON:          &pdufield.Fixed{Data: m.Dest.TON},
-		pdufield.DestAddrNPI:          &pdufield.Fixed{Data: m.Dest.NPI},
-		pdufield.ESMClass:             &pdufield.Fixed{Data: m.ESMClass},
-		pdufield.ProtocolID:           &pdufield.Fixed{Data: m.ProtocolID},
-		pdufield.PriorityFlag:         &pdufield.Fixed{Data: m.Priority},
-		pdufield.RegisteredDelivery:   &pdufield.Fixed{Data: m.RegisteredDelivery},
-		pdufield.ReplaceIfPresentFlag: &pdufield.Fixed{Data: m.ReplaceIfPresent},
-		pdufield.DataCoding:           &pdufield.Fixed{Data: m.DataCoding},
-		pdufield.SMDefaultMsgID:       &pdufield.Fixed{Data: m.DefaultMessageID},
-		pdufield.SMLength:             &pdufield.Fixed{Data: byte(len(m.ShortMessage))},
-		pdufield.ShortMessage:         &pdufield.SM{Data: m.ShortMessage},
-	}
-	return f, setTexts(f, []textField{
-		{pdufield.ServiceType, m.ServiceType, 5},
-		{pdufield.SourceAddr, m.Source.Number, 20},
-		{pdufield.DestinationAddr, m.Dest.Number, 20},
-		{pdufield.ScheduleDeliveryTime, m.Schedule, 16},
-		{pdufield.ValidityPeriod, m.Validity, 16},
-	})
+	w.put(byte(len(m.ShortMessage)))
+	w.put(m.ShortMessage...)
 }
 
-// textField is a C-octet string and how many octets it may have before its NUL.
-type textField struct {
-	name pdufield.Name
-	text string
-	max  int
-}
-
-// setTexts checks each text and puts it into f.
-func setTexts(f pdufield.Map, texts []textField) error {
-	for _, t := range texts {
-		if len(t.text) > t.max {
-			return fmt.Errorf("%s has %d octets, at most %d fit (SMPP 3.4 §5.2)", t.name, len(t.text), t.max)
-		}
-		if strings.ContainsRune(t.text, 0) {
-			return fmt.Errorf("%s has a NUL in it (SMPP 3.4 §3.1)", t.name)
-		}
-		f[t.name] = &pdufield.Variable{Data: []byte(t.text)}
+func (m *Message) writeData(w *writer) {
+	w.text(pdufield.ServiceType, m.ServiceType, 5)
+	w.address(pdufield.SourceAddr, m.Source, 64)
+	w.address(pdufield.DestinationAddr, m.Dest, 64)
+	w.put(m.ESMClass, m.RegisteredDelivery, m.DataCoding)
+	if len(m.ShortMessage) == 0 {
+		return
 	}
-	return nil
-}
-
-// messageOf reads what fields wrote. It keeps the octets that f and t hold.
-func messageOf(f pdufield.Map, t TLVs) *Message {
-	return &Message{
-		ServiceType: f[pdufield.ServiceType].String(),
-		Source:      Address{octet(f, pdufield.SourceAddrTON), octet(f, pdufield.SourceAddrNPI), f[pdufield.SourceAddr].String()},
-		Dest:        Address{octet(f, pdufield.DestAddrTON), octet(f, pdufield.DestAddrNPI), f[pdufield.DestinationAddr].String()},
-		ESMClass:    octet(f, pdufield.ESMClass), ProtocolID: octet(f, pdufield.ProtocolID), Priority: octet(f, pdufield.PriorityFlag),
-		Schedule: f[pdufield.ScheduleDeliveryTime].String(), Validity: f[pdufield.ValidityPeriod].String(),
-		RegisteredDelivery: octet(f, pdufield.RegisteredDelivery), ReplaceIfPresent: octet(f, pdufield.ReplaceIfPresentFlag),
-		DataCoding: octet(f, pdufield.DataCoding), DefaultMessageID: octet(f, pdufield.SMDefaultMsgID),
-		ShortMessage: f[pdufield.ShortMessage].Bytes(),
-		TLVs:         t,
+	if _, both := m.TLVs[TagMessagePayload]; both {
+		w.fail(errors.New("both ShortMessage and message_payload are given: a data_sm has one text (SMPP 3.4 §4.7.1)"))
 	}
+	w.tlv(TagMessagePayload, m.ShortMessage)
 }
 
-func octet(f pdufield.Map, name pdufield.Name) byte { return f[name].Bytes()[0] }
+// decodeMessage reads what encode wrote. The message keeps b.
+func decodeMessage(id pdu.ID, b []byte) (*Message, Status) {
+	layout := messageFields
+	if id == pdu.DataSMID {
+		layout = dataFields
+	}
+	f, t, status := decode(layout, b)
+	if status != StatusOK {
+		return nil, status
+	}
+	m := &Message{
+		ServiceType: f.text(pdufield.ServiceType), Source: f.source(), Dest: f.dest(),
+		ESMClass: f.octet(pdufield.ESMClass), ProtocolID: f.octet(pdufield.ProtocolID), Priority: f.octet(pdufield.PriorityFlag),
+		Schedule: f.text(pdufield.ScheduleDeliveryTime), Validity: f.text(pdufield.ValidityPeriod),
+		RegisteredDelivery: f.octet(pdufield.RegisteredDelivery), ReplaceIfPresent: f.octet(pdufield.ReplaceIfPresentFlag),
+		DataCoding: f.octet(pdufield.DataCoding), DefaultMessageID: f.octet(pdufield.SMDefaultMsgID),
+		TLVs: t, Data: id == pdu.DataSMID,
+	}
+	if sm := f[pdufield.ShortMessage]; sm != nil {
+		m.ShortMessage = sm.Bytes()
+	}
+	return m, StatusOK
+}
 
 // UserData is the text's octets, from short_message or message_payload (SMPP 3.4 §5.3.2.32), without a user data header
 // (TS 23.040 §9.2.3.24), which esm_class announces.

@@ -1,13 +1,9 @@
 package smpp
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/hex"
-	"errors"
-	"io"
 	"net"
-	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -41,11 +37,7 @@ func TestMessageOctets(t *testing.T) {
 	}
 	// A deliver_sm has the same layout; fiorix's own constructor would put an octet before its text.
 	for id, name := range map[pdu.ID]string{pdu.SubmitSMID: "submit_sm", pdu.DeliverSMID: "deliver_sm"} {
-		f, err := flash.fields()
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := encode(header{id: id}, messageFields, f, flash.TLVs)
+		got, err := flash.encode(id)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -173,54 +165,4 @@ func TestReceiptOf(t *testing.T) {
 			t.Errorf("%s: got %+v %t, want %+v %t", name, got, ok, c.want, c.ok)
 		}
 	}
-}
-
-// reading gives a framer octets and nothing else.
-type reading struct {
-	net.Conn
-	io.Reader
-}
-
-func (r reading) Read(b []byte) (int, error)    { return r.Reader.Read(b) }
-func (reading) SetReadDeadline(time.Time) error { return nil }
-
-// FuzzFrames reads anything as PDUs: nothing panics, and a message that can be read is written as it was.
-func FuzzFrames(f *testing.F) {
-	wire, _ := hex.DecodeString(strings.ReplaceAll(flashWire, " ", ""))
-	f.Add(wire)
-	f.Add(append(bytes.Clone(wire), wire...))
-	f.Add([]byte("\x00\x00\x00\x10\x80\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x01"))
-	f.Fuzz(func(t *testing.T, octets []byte) {
-		r := reading{Reader: bytes.NewReader(octets)}
-		framer := framer{r, bufio.NewReader(r), 1 << 10, time.Second}
-		for {
-			_, body, err := framer.next()
-			if errors.Is(err, errTooLong) {
-				continue
-			}
-			if err != nil {
-				return
-			}
-			messageID(body)
-			decode(bindFields, body)
-			read, tlvs, status := decode(messageFields, body)
-			if status != StatusOK {
-				continue
-			}
-			m := messageOf(read, tlvs)
-			ReceiptOf(m)
-			again, err := m.fields()
-			if err != nil {
-				continue // longer than the specification allows
-			}
-			written, err := encode(header{}, messageFields, again, m.TLVs)
-			if err != nil {
-				t.Fatal(err)
-			}
-			read, tlvs, status = decode(messageFields, written[headerLen:])
-			if got := messageOf(read, tlvs); status != StatusOK || !reflect.DeepEqual(got, m) {
-				t.Fatalf("got %+v, want %+v", got, m)
-			}
-		}
-	})
 }

@@ -15,11 +15,15 @@ import (
 // The command ids as SMPP 3.4 §5.1.2.1 has them, so that these tests don't lean on the codec.
 const (
 	nack, bindTRX, submit, deliver, unbind, enquire = 0x80000000, 0x09, 0x04, 0x05, 0x06, 0x15
+	query, cancelSM, data                           = 0x03, 0x08, 0x0103
 	resp                                            = 0x80000000
 )
 
 // message is the body of a submit_sm or deliver_sm, written by hand: to 8613800000000 "hi".
 const message = "\x00" + "\x00\x00\x00" + "\x01\x018613800000000\x00" + "\x00\x00\x00" + "\x00\x00" + "\x01\x00\xF0\x00" + "\x02hi"
+
+// dataMessage is the body of a data_sm with the same.
+const dataMessage = "\x00" + "\x00\x00\x00" + "\x01\x018613800000000\x00" + "\x00\x01\xF0" + "\x04\x24\x00\x02hi"
 
 // wire is the other end of a session: it writes and reads PDUs without any of the session's code.
 type wire struct {
@@ -32,14 +36,18 @@ type raw struct {
 	body            string
 }
 
+func (p raw) octets() []byte {
+	b := binary.BigEndian.AppendUint32(nil, uint32(16+len(p.body)))
+	for _, n := range []uint32{p.id, p.status, p.seq} {
+		b = binary.BigEndian.AppendUint32(b, n)
+	}
+	return append(b, p.body...)
+}
+
 func (w wire) write(pdus ...raw) {
 	w.t.Helper()
 	for _, p := range pdus {
-		b := binary.BigEndian.AppendUint32(nil, uint32(16+len(p.body)))
-		for _, n := range []uint32{p.id, p.status, p.seq} {
-			b = binary.BigEndian.AppendUint32(b, n)
-		}
-		w.octets(string(b) + p.body)
+		w.octets(string(p.octets()))
 	}
 }
 

@@ -28,7 +28,7 @@ func ReceiptOf(m *Message) (r Receipt, ok bool) {
 		r.MessageID = id
 	}
 	if state := m.TLVs[TagMessageState]; len(state) == 1 && r.Stat == "" {
-		r.Stat = stat(state[0])
+		r.Stat = MessageState(state[0]).String()
 	}
 	return r, true
 }
@@ -61,25 +61,4 @@ func (r Receipt) Text(submitted, done time.Time) string {
 	}
 	return fmt.Sprintf("id:%s sub:001 dlvrd:%03d submit date:%s done date:%s stat:%s err:%s text:",
 		r.MessageID, delivered, submitted.UTC().Format(layout), done.UTC().Format(layout), r.Stat, r.Err)
-}
-
-// stat is a message_state (SMPP 3.4 §5.2.28) in the words of a receipt's text.
-func stat(state byte) string {
-	switch state {
-	case 1:
-		return "ENROUTE"
-	case 2:
-		return "DELIVRD"
-	case 3:
-		return "EXPIRED"
-	case 4:
-		return "DELETED"
-	case 5:
-		return "UNDELIV"
-	case 6:
-		return "ACCEPTD"
-	case 8:
-		return "REJECTD"
-	}
-	return "UNKNOWN"
 }

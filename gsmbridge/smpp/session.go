@@ -29,9 +29,13 @@ type Options struct {
 	Backlog         int           // messages that wait for Handle; one more is answered with StatusQueueFull: 256
 	Handlers        int           // calls of Handle at once: 1, which keeps the order
 
-	// Handle takes what the peer sends: deliver_sm at the ESME's end, submit_sm at the SMSC's. The answer goes out when it
-	// returns; ctx ends with the session. If nil, everything is answered with StatusSystemError.
+	// Handle takes what the peer sends: deliver_sm at the ESME's end, submit_sm at the SMSC's, data_sm at both. The answer
+	// goes out when it returns; ctx ends with the session. If nil, everything is answered with StatusSystemError.
 	Handle func(ctx context.Context, s *Session, m *Message) Answer
+	// Query and Cancel answer an ESME's query_sm and cancel_sm, in the same line as Handle. If nil, with StatusQueryFailed and
+	// StatusCancelFailed.
+	Query  func(ctx context.Context, s *Session, q Query) (MessageState, Status)
+	Cancel func(ctx context.Context, s *Session, c Cancel) Status
 	// Observe is told of what was odd and survived. It must not block.
 	Observe func(Oddity)
 }
@@ -48,6 +52,12 @@ func (o Options) withDefaults() Options {
 	if o.Handle == nil {
 		o.Handle = func(context.Context, *Session, *Message) Answer { return Answer{Status: StatusSystemError} }
 	}
+	if o.Query == nil {
+		o.Query = func(context.Context, *Session, Query) (MessageState, Status) { return 0, StatusQueryFailed }
+	}
+	if o.Cancel == nil {
+		o.Cancel = func(context.Context, *Session, Cancel) Status { return StatusCancelFailed }
+	}
 	if o.Observe == nil {
 		o.Observe = func(Oddity) {}
 	}
@@ -57,7 +67,7 @@ func (o Options) withDefaults() Options {
 // Answer is what Handle says to a message.
 type Answer struct {
 	Status    Status
-	MessageID string // of a submit_sm that was taken; at most 64 octets
+	MessageID string // of a submit_sm or data_sm that was taken; at most 64 octets
 	Silent    bool   // no answer at all: how a simulator loses one
 	// Then, if not nil, is called after the answer was put in line to be written.
 	Then func()
@@ -75,6 +85,7 @@ const (
 	OddMalformed  Oddity = "malformed"        // answered with generic_nack
 	OddState      Oddity = "wrong_state"      // not allowed in this bind, or before it: refused
 	OddOverflow   Oddity = "backlog_overflow" // more messages than Backlog: refused for now
+	OddNotice     Oddity = "notice"           // alert_notification or outbind, which have no answer: dropped
 )
 
 // Session is one bound connection. Its methods may be called by many goroutines at once; they work while Run runs.
@@ -87,7 +98,7 @@ type Session struct {
 
 	window  chan struct{}
 	out     chan *outgoing
-	work    chan task
+	work    chan task   // what waits for a handler
 	leaving atomic.Bool // unbinding: nothing new goes out
 
 	done   chan struct{} // closed when the session is at its end
@@ -99,11 +110,8 @@ type Session struct {
 	pending map[uint32]*request
 }
 
-// task is a message that waits for Handle.
-type task struct {
-	header
-	message *Message
-}
+// task calls what the options have for a request, and answers it.
+type task func(ctx context.Context)
 
 func newSession(conn net.Conn, opt Options, smsc bool) *Session {
 	opt = opt.withDefaults()
@@ -170,7 +178,7 @@ func (s *Session) leave(ctx context.Context) error {
 		s.leaving.Store(true)
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
-		_, _ = s.ask(ctx, question{id: pdu.UnbindID}, time.Second)
+		_, _ = s.ask(ctx, pdu.UnbindID, empty(header{id: pdu.UnbindID}), nil, time.Second)
 	}
 	return ErrClosed
 }
@@ -189,7 +197,7 @@ func (s *Session) enquire(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 			// Any answer shows that it lives, a generic_nack too.
-			if _, err := s.ask(ctx, question{id: pdu.EnquireLinkID}, s.opt.ResponseTimeout); err != nil {
+			if _, err := s.ask(ctx, pdu.EnquireLinkID, empty(header{id: pdu.EnquireLinkID}), nil, s.opt.ResponseTimeout); err != nil {
 				return fmt.Errorf("enquire_link: %w", err)
 			}
 		}
@@ -205,8 +213,7 @@ func (s *Session) read() error {
 			s.refuse(h, StatusInvalidLength, OddTooLong)
 			continue
 		case errors.Is(err, errFraming):
-			octets, _ := encodeReply(header{pdu.GenericNACKID, StatusInvalidLength, 0}, nil)
-			s.put(&outgoing{octets: octets, end: err})
+			s.put(&outgoing{octets: empty(header{pdu.GenericNACKID, StatusInvalidLength, 0}), end: err})
 			<-s.done
 			return err
 		case s.leaving.Load() && err != nil: // the peer needn't wait for us to close
@@ -228,33 +235,35 @@ func (s *Session) asked(h header, body []byte) {
 		s.reply(header{h.id | response, StatusOK, h.seq}, nil)
 	case pdu.UnbindID:
 		s.leaving.Store(true)
-		octets, _ := encodeReply(header{h.id | response, StatusOK, h.seq}, nil)
-		s.put(&outgoing{octets: octets, end: ErrUnbound})
+		s.put(&outgoing{octets: empty(header{h.id | response, StatusOK, h.seq}), end: ErrUnbound})
 	case pdu.BindReceiverID, pdu.BindTransmitterID, pdu.BindTransceiverID:
 		s.opt.Observe(OddState)
 		s.reply(header{h.id | response, StatusAlreadyBound, h.seq}, nil)
-	case pdu.SubmitSMID, pdu.DeliverSMID:
-		s.take(h, body)
+	case pdu.AlertNotificationID, pdu.OutbindID:
+		s.opt.Observe(OddNotice)
 	default:
+		if operation(h.id) {
+			s.take(h, body)
+			return
+		}
 		s.refuse(h, StatusInvalidCommand, OddUnknown)
 	}
 }
 
-// take puts a message in line for Handle.
+// take puts a request in line for the handlers.
 func (s *Session) take(h header, body []byte) {
-	// submit_sm goes from an ESME that may transmit, deliver_sm to one that may receive (SMPP 3.4 §2.3).
-	if (h.id == pdu.SubmitSMID) != s.smsc || s.bind.Mode == Receiver && s.smsc || s.bind.Mode == Transmitter && !s.smsc {
+	if !s.allowed(h.id) {
 		s.opt.Observe(OddState)
 		s.reply(header{h.id | response, StatusInvalidBindState, h.seq}, nil)
 		return
 	}
-	f, t, status := decode(messageFields, body)
+	t, status := s.task(h, body)
 	if status != StatusOK {
 		s.refuse(h, status, OddMalformed)
 		return
 	}
 	select {
-	case s.work <- task{h, messageOf(f, t)}:
+	case s.work <- t:
 	default:
 		s.opt.Observe(OddOverflow)
 		s.reply(header{h.id | response, StatusQueueFull, h.seq}, nil)
@@ -269,33 +278,27 @@ func (s *Session) refuse(h header, status Status, odd Oddity) {
 	}
 }
 
-// reply answers with an empty body, or with the message id of an answer that has one.
-func (s *Session) reply(h header, id *string) {
-	octets, err := encodeReply(h, id)
-	if err != nil { // an id of our own Handle that can't be sent
-		octets, _ = encodeReply(header{h.id, StatusSystemError, h.seq}, nil)
+// reply answers with what body writes, if not nil.
+func (s *Session) reply(h header, body func(*writer)) {
+	w := newWriter(h, 72)
+	if body != nil {
+		body(&w)
+	}
+	octets, err := w.pdu()
+	if err != nil { // an id of our own handler that can't be sent
+		octets = empty(header{h.id, StatusSystemError, h.seq})
 	}
 	s.put(&outgoing{octets: octets})
 }
 
-// handle answers messages.
+// handle does what is in line.
 func (s *Session) handle(ctx context.Context) error {
 	for {
 		select {
 		case <-s.done:
 			return nil
 		case t := <-s.work:
-			a := s.opt.Handle(ctx, s, t.message)
-			if !a.Silent {
-				id := &a.MessageID
-				if a.Status != StatusOK && t.id == pdu.SubmitSMID { // no body then (SMPP 3.4 §4.4.2)
-					id = nil
-				}
-				s.reply(header{t.id | response, a.Status, t.seq}, id)
-			}
-			if a.Then != nil {
-				a.Then()
-			}
+			t(ctx)
 		}
 	}
 }

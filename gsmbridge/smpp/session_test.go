@@ -122,14 +122,21 @@ func TestFaults(t *testing.T) {
 				t.Errorf("got %+v, want no error", got)
 			}
 		},
-		"unknown commands, data_sm, outbind and alert_notification get a generic_nack, and the bind lives": func(t *testing.T, s *bound) {
-			for seq, id := range []uint32{0x77, 0x0103, 0x0B, 0x0102} {
+		"unknown commands get a generic_nack, and the bind lives": func(t *testing.T, s *bound) {
+			for seq, id := range []uint32{0x77, 0x07, 0x21, 0x7FFFFFFF} {
 				s.peer.write(raw{id, 0, uint32(seq), "whatever"})
 				if got := s.peer.expect(nack, 0x03); got.seq != uint32(seq) {
 					t.Errorf("got number %d, want %d", got.seq, seq)
 				}
 			}
 			s.lives(t)
+		},
+		"alert_notification and outbind have no answer, and the bind lives": func(t *testing.T, s *bound) {
+			s.peer.write(raw{0x0102, 0, 1, "\x01\x01861380\x00\x01\x01861381\x00"}, raw{0x0B, 0, 2, "smsc\x00pw\x00"})
+			s.lives(t)
+			if got := s.odd(OddNotice); got != 2 {
+				t.Errorf("got %d notices, want 2", got)
+			}
 		},
 		"a PDU beyond the limit gets a generic_nack, and the bind lives": func(t *testing.T, s *bound) {
 			s.peer.write(raw{deliver, 0, 7, strings.Repeat("x", 70000)})

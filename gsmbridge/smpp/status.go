@@ -22,10 +22,12 @@ const (
 	StatusBindFailed       Status = 0x0D
 	StatusInvalidPassword  Status = 0x0E
 	StatusInvalidSystemID  Status = 0x0F
+	StatusCancelFailed     Status = 0x11
 	StatusQueueFull        Status = 0x14
 	StatusThrottled        Status = 0x58
 	StatusTemporary        Status = 0x64 // the ESME can't take it now
 	StatusPermanent        Status = 0x65 // the ESME will never take it
+	StatusQueryFailed      Status = 0x67
 	StatusInvalidTLVs      Status = 0xC0
 )
 
