@@ -16,8 +16,8 @@ const around = 2 * time.Second
 
 // call is what a caller saw of one.
 type call struct {
-	invite, rang, answered time.Time
-	receipted              bool
+	invite, rang, answered, shown time.Time
+	receipted                     bool
 }
 
 type fault struct{ begin, end time.Time }
@@ -49,6 +49,7 @@ func tell(w io.Writer, n int, messages, texts, faultTimes string) error {
 	}
 	var times []time.Duration
 	var first, last time.Time
+	var delays []time.Duration // from 180 to the handset
 	outside, shown := 0, 0
 	for _, c := range all[1:] {
 		if c.invite.IsZero() {
@@ -73,16 +74,30 @@ func tell(w io.Writer, n int, messages, texts, faultTimes string) error {
 			if c.receipted {
 				shown++
 			}
+			if !c.shown.IsZero() && !c.rang.IsZero() {
+				delays = append(delays, c.shown.Sub(c.rang))
+			}
 		}
 	}
 	if len(times) == 0 || outside == 0 {
 		return fmt.Errorf("%s tells of %d calls that rang, %d of them %v away from any fault: nothing to tell of", messages, len(times), outside, around)
 	}
 	slices.Sort(times)
-	p := func(q int) float64 { return float64(times[len(times)*q/1000].Microseconds()) / 1000 }
-	_, err = fmt.Fprintf(w, "faults=%d flying=%d again=%d receipted=%d twice=%d outside=%d share=%.2f p50=%.1f p99=%.1f p999=%.1f placed=%.1f\n",
-		len(faults), least, again, receipted, twice, outside, 100*float64(shown)/float64(outside), p(500), p(990), p(999), last.Sub(first).Seconds())
+	p := func(q int) float64 { return milliseconds(times, q) }
+	slices.Sort(delays)
+	soon, _ := slices.BinarySearch(delays, 150*time.Millisecond)
+	_, err = fmt.Fprintf(w, "faults=%d flying=%d again=%d receipted=%d twice=%d outside=%d share=%.2f p50=%.1f p99=%.1f p999=%.1f placed=%.1f soon=%.2f shown50=%.1f shown99=%.1f\n",
+		len(faults), least, again, receipted, twice, outside, 100*float64(shown)/float64(outside), p(500), p(990), p(999), last.Sub(first).Seconds(),
+		100*float64(soon)/float64(max(1, len(delays))), milliseconds(delays, 500), milliseconds(delays, 990))
 	return err
+}
+
+// milliseconds is the q-th thousandth of sorted times, 0 of none.
+func milliseconds(sorted []time.Duration, q int) float64 {
+	if len(sorted) == 0 {
+		return 0
+	}
+	return float64(sorted[len(sorted)*q/1000].Microseconds()) / 1000
 }
 
 // readMessages reads the caller's messages; again counts the INVITEs sent more than once.
@@ -121,13 +136,20 @@ func readMessages(path string, all []call) (again int, err error) {
 // readTexts reads whose handset has taken a text, and how many got it more than once.
 func readTexts(path string, all []call) (receipted, twice int, err error) {
 	err = lines(path, func(line string) error {
-		var l struct{ Event, To string }
-		if !strings.HasPrefix(line, "{") || json.Unmarshal([]byte(line), &l) != nil || l.Event != "receipted" {
-			return nil // the greeting, or what was shown
+		var l struct {
+			Event, To string
+			At        time.Time
+		}
+		if !strings.HasPrefix(line, "{") || json.Unmarshal([]byte(line), &l) != nil {
+			return nil // the greeting
 		}
 		var n int
 		if _, err := fmt.Sscanf(l.To, "+86138%d", &n); err != nil || n < 1 || n >= len(all) {
 			return fmt.Errorf("%s: %s has called nobody", path, l.To)
+		}
+		if l.Event == "shown" {
+			all[n].shown = l.At
+			return nil
 		}
 		if all[n].receipted {
 			twice++

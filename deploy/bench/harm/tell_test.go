@@ -29,6 +29,10 @@ func text(call int, event string) string {
 	return fmt.Sprintf("{\"event\":%q,\"to\":%q}\n", event, caller(call))
 }
 
+func shown(call int, at string) string {
+	return fmt.Sprintf("{\"event\":\"shown\",\"to\":%q,\"at\":\"1970-01-01T00:01:%sZ\"}\n", caller(call), at)
+}
+
 func TestTell(t *testing.T) {
 	for name, c := range map[string]struct{ messages, texts, faults, want string }{
 		"a call that rings and is answered": {
@@ -43,6 +47,10 @@ func TestTell(t *testing.T) {
 		"a call soon after a fault's end is near it": {
 			invite(1, 115.4) + rings(1, 115.5) + invite(2, 115.6) + rings(2, 115.8), text(2, "receipted"), "110 113.5\n",
 			"outside=1 share=100.00",
+		},
+		"how soon after 180 texts are shown": {
+			invite(1, 100) + rings(1, 100.002) + invite(2, 100) + rings(2, 100.002), shown(1, "40.012") + shown(2, "40.302"), "",
+			"soon=50.00 shown50=300.0 shown99=300.0",
 		},
 		"an INVITE again, a text twice, a 180 that was lost": {
 			invite(1, 100) + invite(1, 100.5) + answers(1, 100.9), text(1, "receipted") + text(1, "receipted"), "",
