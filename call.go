@@ -125,7 +125,8 @@ const (
 	EventSubmitted EventKind = "submitted" // Text went out on Link
 	EventAccepted  EventKind = "accepted"  // the SMSC gave it MessageID
 	EventFailed    EventKind = "failed"    // it could not be sent, or the SMSC refused it
-	EventReceipt   EventKind = "receipt"   // the SMSC said what became of MessageID: Reason is its stat
+	EventReceipt   EventKind = "receipt"   // the SMSC said what became of MessageID: Reason is its stat, CONFIRMED if the phone itself did
+	EventWithdrawn EventKind = "withdrawn" // the SMSC took MessageID back, as the call was over before its receipt
 	EventAnswered  EventKind = "answered"
 	EventEnded     EventKind = "ended" // cancelled, or a final failure: Reason has which
 )

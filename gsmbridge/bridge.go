@@ -1,6 +1,7 @@
 // Package gsmbridge brings a text to a handset while it rings: which channel and link, how it is coded and cut, receipts.
 // It refuses to know why a text is sent; what it says is a Delivery's.
-// Bridge.Run owns every goroutine, one for each link and those of its session; Deliver works in its caller's.
+// Bridge.Run owns every goroutine, one for each link, one that takes its texts back, and those of its session, and one that
+// saves what was learned; Deliver works in its caller's.
 package gsmbridge
 
 import (
@@ -30,18 +31,21 @@ type Options struct {
 	Config   Config
 	Inbox    Inbox                 // nil: messages from handsets are refused
 	Recorder Recorder              // nil: nothing is recorded
+	Learned  string                // the file where smpp.learn keeps what it knows; required if that is on
 	Metrics  prometheus.Registerer // nil: nothing is measured
 	Log      *slog.Logger          // nil: nothing is logged
 }
 
 // Bridge owns the links.
 type Bridge struct {
-	inbox    Inbox
-	recorder Recorder
-	metrics  *metrics
-	log      *slog.Logger
-	links    []*link
-	receipts *receipts
+	inbox     Inbox
+	recorder  Recorder
+	metrics   *metrics
+	log       *slog.Logger
+	links     []*link
+	templates []Template
+	receipts  *receipts
+	habits    *habits // nil: nothing is learned
 }
 
 type nowhere struct{}
@@ -60,6 +64,10 @@ func New(o Options) (*Bridge, error) {
 	b := &Bridge{
 		inbox: o.Inbox, recorder: cmp.Or[Recorder](o.Recorder, nowhere{}), metrics: m,
 		log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), receipts: newReceipts(m),
+		templates: o.Config.Templates,
+	}
+	if o.Config.Learn.On {
+		b.habits = newHabits(o.Config.Learn, o.Learned, b.log)
 	}
 	for _, c := range o.Config.Links {
 		b.links = append(b.links, newLink(c.withDefaults(), b))
@@ -73,6 +81,18 @@ func (b *Bridge) Run(ctx context.Context) error {
 	for _, l := range b.links {
 		g.Go(func() error {
 			l.run(ctx)
+			return nil
+		})
+		if l.Cancel {
+			g.Go(func() error {
+				l.withdraw(ctx)
+				return nil
+			})
+		}
+	}
+	if b.habits != nil {
+		g.Go(func() error {
+			b.habits.run(ctx)
 			return nil
 		})
 	}

@@ -13,49 +13,87 @@ import (
 	"github.com/callsign-as/callsign/gsmbridge/smpp"
 )
 
-// Deliver tries link after link until one accepts d or ctx ends: ctx is the call, and nothing is written after it.
-// It may return up to response_timeout later, for the answer to what was written before tells whether it was taken.
+// Deliver tries link after link until one accepts d or ctx ends: ctx is the call, which may go on after Deliver returned,
+// and nothing is written after it. Links whose rate or window is used up are tried again, and waited for, when no other took
+// it. It may return up to response_timeout after ctx, for the answer to what was written before tells whether it was taken.
 // A text that was written and not answered is never sent again.
 func (b *Bridge) Deliver(ctx context.Context, d callsign.Delivery) callsign.Outcome {
-	var (
-		reasons       []string
-		wrote, second bool
-	)
-	for _, l := range b.links {
-		if ctx.Err() != nil {
-			break
-		}
-		a := l.try(ctx, d)
-		wrote = wrote || a.wrote
-		if a.next == nowhereElse {
-			return a.Outcome
-		}
-		reasons = append(reasons, l.Name+": "+a.Reason)
-		if a.next == onceElsewhere && second {
-			break
-		}
-		second = second || a.next == onceElsewhere
+	links := b.route(d)
+	t := trip{delivery: d}
+	if later := t.along(ctx, links, false); t.end == nil {
+		t.along(ctx, later, true)
 	}
-	o := callsign.Outcome{State: callsign.Failed, Reason: strings.Join(reasons, "; ")}
+	if t.end != nil {
+		return *t.end
+	}
+	o := callsign.Outcome{State: callsign.Failed, Reason: strings.Join(t.reasons, "; ")}
 	switch {
-	case ctx.Err() != nil && !wrote:
+	case ctx.Err() != nil && !t.wrote:
 		o.State, o.Reason = callsign.Dropped, context.Cause(ctx).Error()
 	case len(b.links) == 0:
 		o.Reason = "no link is configured: name an SMSC in smpp.links"
+	case len(links) == 0:
+		o.Reason = "no flash link is configured, and the caller is not known to be on GERAN or UTRAN, where USSD is: name one in smpp.links"
 	}
-	if !wrote { // what was written told its own end
+	if !t.wrote { // what was written told its own end
 		b.record(d, callsign.Event{At: time.Now(), Kind: callsign.EventFailed, Reason: o.Reason})
 	}
 	return o
 }
 
-// next is whether a text that one link didn't take may go to another.
+// trip is a delivery on its way from link to link.
+type trip struct {
+	delivery callsign.Delivery
+	reasons  []string // why each link didn't take it
+	wrote    bool
+	second   bool   // a link has refused it as others may too
+	busy     string // the channel on which the handset takes nothing now
+	end      *callsign.Outcome
+}
+
+// along tries links until one ends the trip. Without patience it gives those that might take it a little later.
+func (t *trip) along(ctx context.Context, links []*link, patient bool) (later []*link) {
+	for _, l := range links {
+		if ctx.Err() != nil {
+			return nil
+		}
+		if l.Channel == t.busy {
+			continue
+		}
+		a := l.try(ctx, t.delivery, patient)
+		t.wrote = t.wrote || a.wrote
+		switch a.next {
+		case nowhereElse:
+			t.end = &a.Outcome
+			return nil
+		case hereLater:
+			if !patient {
+				later = append(later, l)
+				continue
+			}
+		case otherChannel:
+			t.busy = l.Channel
+		}
+		t.reasons = append(t.reasons, l.Name+": "+a.Reason)
+		if a.next == onceMore {
+			if t.second {
+				return nil
+			}
+			t.second = true
+		}
+	}
+	return later
+}
+
+// next is where a text may go that one link didn't take.
 type next int
 
 const (
 	nowhereElse next = iota
-	elsewhere
-	onceElsewhere // to one more link only: that many would refuse the same
+	anywhere
+	onceMore     // to one more link
+	otherChannel // to links of another channel
+	hereLater    // to this link, in a while
 )
 
 // attempt is a delivery over one link.
@@ -63,65 +101,117 @@ type attempt struct {
 	callsign.Outcome
 	next  next
 	wrote bool
+	fault bool // the link is to blame, not the text, the handset or the call
 }
 
-// try submits d over l.
-func (l *link) try(ctx context.Context, d callsign.Delivery) attempt {
+// try sends d over l. Only a patient one waits for the link's rate and window.
+func (l *link) try(ctx context.Context, d callsign.Delivery, patient bool) attempt {
 	a := attempt{Outcome: callsign.Outcome{State: callsign.Failed, Channel: l.Channel, Link: l.Name}}
-	r, err := render(d.Text, l.LinkConfig)
+	r, err := render(d, l.LinkConfig, l.bridge.templates)
 	if err != nil {
 		return l.failed(d, a, "unsent", err.Error())
 	}
-	s, why := l.ready()
-	if s == nil {
-		a.next, a.Reason = elsewhere, why
-		l.count("unsent")
+	leave := func(next next, why string) attempt {
+		a.next, a.Reason = next, why
+		if next != hereLater || patient {
+			l.count("unsent")
+		}
 		return a
 	}
-	if err := l.pace.Wait(ctx); err != nil {
-		a.next, a.Reason = elsewhere, fmt.Sprintf("its rate of %v a second is used up: %v", l.Rate, err)
-		l.count("unsent")
-		return a
+	s, why := l.ready()
+	if s == nil {
+		return leave(anywhere, why)
+	}
+	if !patient && s.Full() {
+		return leave(hereLater, "its window is full")
+	}
+	if err := l.pace.take(ctx, r.Parts, patient); err != nil {
+		return leave(hereLater, err.Error())
+	}
+	done, err := l.breaker.Allow()
+	if err != nil {
+		return leave(anywhere, "it failed too often, and is tried again in a moment")
+	}
+	a = l.submit(ctx, s, d, r, a)
+	done(!a.fault)
+	return a
+}
+
+// submit sends all parts of r; once one was taken nothing of it goes elsewhere.
+func (l *link) submit(ctx context.Context, s *smpp.Session, d callsign.Delivery, r Rendered, a attempt) attempt {
+	start := time.Now()
+	for i, m := range l.messages(ctx, d, r) {
+		e := callsign.Event{Kind: callsign.EventSubmitted, Link: l.Name, Text: r.Text}
+		if r.Parts > 1 {
+			e.Reason = fmt.Sprintf("part %d of %d", i+1, r.Parts)
+		}
+		id, wrote, err := l.part(ctx, s, d, m, e)
+		a.wrote = a.wrote || wrote
+		if err != nil {
+			if a = l.refused(ctx, d, a, s, err); i > 0 {
+				a.next = nowhereElse
+			}
+			return a
+		}
+		a.MessageID = id
+	}
+	l.count("accepted")
+	l.pace.accepted(time.Now())
+	a.State = callsign.Accepted
+	l.bridge.record(d, callsign.Event{At: time.Now(), Kind: callsign.EventAccepted, Link: l.Name, MessageID: a.MessageID})
+	l.await(ctx, d, a.MessageID, start)
+	return a
+}
+
+// part sends one message; e is recorded just before it is written.
+func (l *link) part(ctx context.Context, s *smpp.Session, d callsign.Delivery, m *smpp.Message, e callsign.Event) (id string, wrote bool, err error) {
+	send := s.Submit
+	if l.Operation == "data_sm" {
+		send = s.Data
 	}
 	start := time.Now()
 	var written atomic.Int64 // nanoseconds since start: the writer tells it, perhaps while we give up
-	id, err := s.Submit(ctx, l.submitSM(d.Call.Caller, r), func(octets []byte) {
+	id, err = send(ctx, m, func(octets []byte) {
 		written.Store(int64(max(1, time.Since(start))))
-		l.bridge.record(d, callsign.Event{
-			At: time.Now(), Kind: callsign.EventSubmitted, Link: l.Name, Text: r.Text, Wire: bytes.Clone(octets),
-		})
+		e.At, e.Wire = time.Now(), bytes.Clone(octets)
+		l.bridge.record(d, e)
 	})
-	a.wrote = written.Load() > 0
-	return l.answered(d, a, s, id, err, time.Since(start)-time.Duration(written.Load()))
+	wrote = written.Load() > 0
+	if refusal := (*smpp.StatusError)(nil); err == nil || errors.As(err, &refusal) {
+		l.bridge.metrics.seconds.WithLabelValues(l.Name, l.Channel).Observe((time.Since(start) - time.Duration(written.Load())).Seconds())
+	}
+	return id, wrote, err
 }
 
-// answered maps what Submit says.
-func (l *link) answered(d callsign.Delivery, a attempt, s *smpp.Session, id string, err error, took time.Duration) attempt {
-	var refused *smpp.StatusError
+// refused maps what Submit says to where the text may go.
+func (l *link) refused(ctx context.Context, d callsign.Delivery, a attempt, s *smpp.Session, err error) attempt {
+	refusal, ok := errors.AsType[*smpp.StatusError](err)
 	switch {
-	case err == nil:
-		l.count("accepted")
-		l.bridge.metrics.seconds.WithLabelValues(l.Name).Observe(took.Seconds())
-		a.State, a.MessageID = callsign.Accepted, id
-		l.bridge.record(d, callsign.Event{At: time.Now(), Kind: callsign.EventAccepted, Link: l.Name, MessageID: id})
-		if l.Receipts != "none" && id != "" {
-			l.bridge.awaitReceipt(l, d, id)
-		}
-		return a
-	case errors.As(err, &refused):
-		var result string
-		a.next, result = classify(refused.Status)
-		l.bridge.metrics.seconds.WithLabelValues(l.Name).Observe(took.Seconds())
-		if sessionFault(refused.Status) {
+	case ok:
+		result := "refused"
+		switch c := l.classify(refusal.Status); c {
+		case throttled:
+			a.next, result = anywhere, "throttled"
+			l.pace.throttled(time.Now())
+		case rebind:
+			a.next, a.fault = anywhere, true
 			l.rebind(s, err)
+		case elsewhere:
+			a.next, a.fault = onceMore, true
+		case busy:
+			a.next, result = otherChannel, "busy"
+		}
+		if a.next != nowhereElse {
+			l.learn(d.Call, false, 0)
 		}
 		return l.failed(d, a, result, err.Error())
 	case errors.Is(err, smpp.ErrNotSent):
-		a.next, a.Reason = elsewhere, err.Error()
+		a.next, a.Reason, a.fault = anywhere, err.Error(), ctx.Err() == nil
 		l.count("unsent")
 		return a
 	case errors.Is(err, smpp.ErrAmbiguous):
-		a.State = callsign.Ambiguous
+		a.State, a.fault = callsign.Ambiguous, true
+		l.learn(d.Call, false, 0)
 		return l.failed(d, a, "ambiguous", err.Error()+": it may have been shown, and is not sent again")
 	}
 	return l.failed(d, a, "unsent", err.Error()) // it can't be coded, here or elsewhere
@@ -136,25 +226,3 @@ func (l *link) failed(d callsign.Delivery, a attempt, result, reason string) att
 }
 
 func (l *link) count(result string) { l.bridge.metrics.submits.WithLabelValues(l.Name, result).Inc() }
-
-// classify tells where a text that was refused with s may go, and the metric's word for it (SMPP 3.4 §5.1.3).
-func classify(s smpp.Status) (next, string) {
-	switch {
-	case s == smpp.StatusThrottled, s == smpp.StatusQueueFull:
-		return elsewhere, "throttled"
-	case sessionFault(s):
-		return elsewhere, "refused"
-	case s == 0x01, s == 0x0A, s == 0x0B, s == 0x15, s == 0x43, s >= 0x48 && s <= 0x51, s == 0x61, s == 0x62, s >= 0xC0 && s <= 0xC4:
-		return nowhereElse, "refused" // the message is at fault
-	}
-	return onceElsewhere, "refused" // 0x08, 0x45, 0x64, 0xFE, and what only this SMSC knows
-}
-
-// sessionFault is a status that says that the session is not what we take it for: it has to be bound again.
-func sessionFault(s smpp.Status) bool {
-	switch s {
-	case smpp.StatusInvalidBindState, smpp.StatusAlreadyBound, smpp.StatusBindFailed, smpp.StatusInvalidPassword, smpp.StatusInvalidSystemID:
-		return true
-	}
-	return false
-}

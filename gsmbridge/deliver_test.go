@@ -161,24 +161,34 @@ func TestNothingIsSentOnceTheCallIsOver(t *testing.T) {
 	})
 }
 
-func TestRateLeavesItToTheNextLink(t *testing.T) {
+func TestRate(t *testing.T) {
 	change := func(c *LinkConfig, _ *Options) {
 		if c.Name == "a" {
 			c.Rate = 1
 		}
 	}
-	inLab(t, []*smsc.Options{{}, {}}, change, func(t *testing.T, l *lab) {
-		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-		defer cancel()
-		for _, want := range []string{"a", "b"} {
-			if got := l.Deliver(ctx, delivery("hi")); got.Link != want || got.State != callsign.Accepted {
-				t.Errorf("got %+v, want link %s", got, want)
+	t.Run("used up, it leaves a text to the next link", func(t *testing.T) {
+		inLab(t, []*smsc.Options{{}, {}}, change, func(t *testing.T, l *lab) {
+			for _, want := range []string{"a", "b", "b"} {
+				if got := l.Deliver(t.Context(), delivery("hi")); got.Link != want || got.State != callsign.Accepted {
+					t.Errorf("got %+v, want link %s", got, want)
+				}
 			}
-		}
-		start := time.Now()
-		if got := l.Deliver(t.Context(), delivery("hi")); got.Link != "a" || time.Since(start) > time.Second {
-			t.Errorf("got %+v after %v, want link a within its second", got, time.Since(start))
-		}
+		})
+	})
+	t.Run("without another link a text waits for it, as long as its call", func(t *testing.T) {
+		inLab(t, []*smsc.Options{{}}, change, func(t *testing.T, l *lab) {
+			ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+			defer cancel()
+			for _, want := range []callsign.OutcomeState{callsign.Accepted, callsign.Accepted, callsign.Failed} {
+				if got := l.Deliver(ctx, delivery("hi")); got.State != want {
+					t.Errorf("got %+v, want it %s", got, want)
+				}
+			}
+			if got := len(l.shown()); got != 2 {
+				t.Errorf("got %d texts shown, want 2", got)
+			}
+		})
 	})
 }
 
@@ -230,10 +240,10 @@ func TestMetrics(t *testing.T) {
 # TYPE callsign_smpp_bound gauge
 callsign_smpp_bound{link="a"} 1
 callsign_smpp_bound{link="b"} 1
-# HELP callsign_smpp_receipts_total Delivery receipts by what they say.
+# HELP callsign_smpp_receipts_total Delivery receipts by what they say, and whether they came in_time, before the call was over for us, or late.
 # TYPE callsign_smpp_receipts_total counter
-callsign_smpp_receipts_total{link="b",stat="other"} 1
-# HELP callsign_smpp_submits_total Texts tried on the link: accepted, throttled, refused, ambiguous, unsent.
+callsign_smpp_receipts_total{channel="flash",link="b",stat="other",when="in_time"} 1
+# HELP callsign_smpp_submits_total Texts tried on the link: accepted, throttled, busy (the handset), refused, ambiguous, unsent.
 # TYPE callsign_smpp_submits_total counter
 callsign_smpp_submits_total{link="a",result="throttled"} 1
 callsign_smpp_submits_total{link="b",result="accepted"} 1

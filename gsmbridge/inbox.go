@@ -2,6 +2,7 @@ package gsmbridge
 
 import (
 	"context"
+	"strings"
 
 	"github.com/callsign-as/callsign"
 	"github.com/callsign-as/callsign/gsmbridge/gsm"
@@ -14,8 +15,10 @@ func (l *link) handle(ctx context.Context, s *smpp.Session, m *smpp.Message) smp
 		l.bridge.receipt(l, early{r, m.Source.Number, m.Dest.Number})
 		return smpp.Answer{}
 	}
-	status, result, reply := l.receive(ctx, m)
-	l.bridge.metrics.inbox.WithLabelValues(l.Name, result).Inc()
+	if taken, status := l.confirmation(ctx, m); taken {
+		return smpp.Answer{Status: status}
+	}
+	status, reply := l.receive(ctx, m)
 	answer := smpp.Answer{Status: status}
 	if status == smpp.StatusOK && reply != "" {
 		answer.Then = func() { l.reply(ctx, s, m, reply) }
@@ -24,14 +27,18 @@ func (l *link) handle(ctx context.Context, s *smpp.Session, m *smpp.Message) smp
 }
 
 // receive hands a message to the inbox; the deliver_sm_resp says what became of it, after it is kept.
-func (l *link) receive(ctx context.Context, m *smpp.Message) (status smpp.Status, result, reply string) {
+func (l *link) receive(ctx context.Context, m *smpp.Message) (status smpp.Status, reply string) {
+	result := "taken"
+	defer func() { l.bridge.metrics.inbox.WithLabelValues(l.Name, result).Inc() }()
 	if l.bridge.inbox == nil {
-		return smpp.StatusPermanent, "refused", ""
+		result = "refused"
+		return smpp.StatusPermanent, ""
 	}
-	from, err := callsign.ParseMSISDN(m.Source.Number)
+	from, err := l.msisdn(m.Source)
 	if err != nil {
 		l.log.Debug("message from no number was refused", "err", err)
-		return smpp.StatusPermanent, "refused", ""
+		result = "refused"
+		return smpp.StatusPermanent, ""
 	}
 	text, _ := gsm.Decode(m.DataCoding, m.UserData())
 	ctx, cancel := context.WithTimeout(ctx, l.ResponseTimeout)
@@ -39,9 +46,10 @@ func (l *link) receive(ctx context.Context, m *smpp.Message) (status smpp.Status
 	reply, err = l.bridge.inbox.Receive(ctx, callsign.MO{From: from, To: m.Dest.Number, Text: text, Link: l.Name})
 	if err != nil {
 		l.log.Warn("message was not taken: the SMSC will send it again", "from", from, "err", err)
-		return smpp.StatusTemporary, "failed", ""
+		result = "failed"
+		return smpp.StatusTemporary, ""
 	}
-	return smpp.StatusOK, "taken", reply
+	return smpp.StatusOK, reply
 }
 
 // reply answers a handset with an ordinary SMS, which its phone keeps: data_coding without a class.
@@ -54,4 +62,13 @@ func (l *link) reply(ctx context.Context, s *smpp.Session, to *smpp.Message, tex
 	if _, err := s.Submit(ctx, m, nil); err != nil {
 		l.log.Warn("reply to a handset was not taken", "err", err)
 	}
+}
+
+// msisdn reads a number as the link writes them, with or without its country code.
+func (l *link) msisdn(a smpp.Address) (callsign.MSISDN, error) {
+	digits := strings.TrimPrefix(a.Number, l.Destination.Prefix)
+	if a.TON != 1 && !strings.HasPrefix(digits, l.Destination.Strip) {
+		digits = l.Destination.Strip + digits
+	}
+	return callsign.ParseMSISDN(digits)
 }

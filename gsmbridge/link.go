@@ -2,15 +2,17 @@ package gsmbridge
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sethvargo/go-retry"
-	"golang.org/x/time/rate"
+	"github.com/sony/gobreaker/v2"
 
 	"github.com/callsign-as/callsign/gsmbridge/smpp"
 )
@@ -18,11 +20,16 @@ import (
 // link is one SMSC and the session with it, if there is one now.
 type link struct {
 	LinkConfig
-	bridge *Bridge
-	log    *slog.Logger
-	source smpp.Address
-	pace   *rate.Limiter
-	dial   func(context.Context) (net.Conn, error)
+	bridge    *Bridge
+	log       *slog.Logger
+	source    smpp.Address
+	esmClass  byte
+	meanings  map[smpp.Status]class
+	pace      *pace
+	breaker   *gobreaker.TwoStepCircuitBreaker[struct{}]
+	dial      func(context.Context) (net.Conn, error)
+	obsolete  chan *text    // texts to take back; full: they stay, and are counted
+	dialogues atomic.Uint32 // of USSD
 
 	mu      sync.Mutex
 	session *smpp.Session // nil: not bound
@@ -32,19 +39,42 @@ type link struct {
 }
 
 func newLink(c LinkConfig, b *Bridge) *link {
-	source, _ := senderAddress(c.Sender) // Validate has seen to it
+	source, _ := senderAddress(c.Sender, c.SenderType) // Validate has seen to it
 	l := &link{
-		LinkConfig: c, bridge: b, log: b.log.With("link", c.Name), source: source, pace: rate.NewLimiter(rate.Inf, 1),
+		LinkConfig: c, bridge: b, log: b.log.With("link", c.Name),
+		source: source, esmClass: esmClass(c.Mode), meanings: c.meanings(),
+		pace: newPace(c.Rate, c.Parts), obsolete: make(chan *text, 1024),
 		down: "it has not been started yet", since: time.Now(),
 	}
-	l.dial = func(ctx context.Context) (net.Conn, error) {
-		return (&net.Dialer{Timeout: c.ConnectTimeout}).DialContext(ctx, "tcp", c.Address)
-	}
-	if c.Rate > 0 {
-		l.pace.SetLimit(rate.Limit(c.Rate))
-	}
+	l.breaker = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
+		Timeout:     breakerPause,
+		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= breakerFailures },
+		OnStateChange: func(_ string, _, to gobreaker.State) {
+			l.log.Warn("link's circuit changed", "to", to.String())
+		},
+	})
+	l.dial = l.connect
 	b.metrics.bound.WithLabelValues(c.Name).Set(0)
 	return l
+}
+
+// A link that failed so often in a row is left alone for a while; then one text tries it.
+const (
+	breakerFailures = 5
+	breakerPause    = 5 * time.Second
+)
+
+// connect reads the files of TLS each time, so a renewed certificate is taken at the next connection.
+func (l *link) connect(ctx context.Context) (net.Conn, error) {
+	c, err := l.tls()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", l.key("tls"), err)
+	}
+	dialer := &net.Dialer{Timeout: l.ConnectTimeout}
+	if c == nil {
+		return dialer.DialContext(ctx, "tcp", l.Address)
+	}
+	return (&tls.Dialer{NetDialer: dialer, Config: c}).DialContext(ctx, "tcp", l.Address)
 }
 
 func (l *link) health() LinkHealth {
@@ -82,8 +112,8 @@ func (l *link) keep(ctx context.Context) time.Duration {
 		l.unbound(ctx, slog.LevelWarn, fmt.Sprintf("can't connect: %v: see that the SMSC is up and that %s is right", err, l.key("address")))
 		return 0
 	}
-	s, err := smpp.Bind(ctx, conn, smpp.BindRequest{SystemID: l.SystemID, Password: l.Password, SystemType: l.SystemType}, smpp.Options{
-		Window: l.Window, EnquireLink: l.EnquireLink, BindTimeout: l.BindTimeout, ResponseTimeout: l.ResponseTimeout,
+	s, err := smpp.Bind(ctx, conn, l.bindRequest(), smpp.Options{
+		Window: l.Window, MaxPDU: l.MaxPDU, EnquireLink: l.EnquireLink, BindTimeout: l.BindTimeout, ResponseTimeout: l.ResponseTimeout,
 		Handlers: 4, // an inbox that waits for its store holds up no receipt
 		Handle:   l.handle,
 		Observe:  func(o smpp.Oddity) { l.bridge.metrics.odd.WithLabelValues(l.Name, string(o)).Inc() },
@@ -102,6 +132,21 @@ func (l *link) keep(ctx context.Context) time.Duration {
 	l.mu.Unlock()
 	l.unbound(ctx, slog.LevelWarn, fmt.Sprintf("the session with %s ended: %v: it is bound again by itself", l.Address, err))
 	return time.Since(start)
+}
+
+func (l *link) bindRequest() smpp.BindRequest {
+	ton, npi, _ := numberType(l.AddressType) // Validate has seen to it
+	b := smpp.BindRequest{
+		Mode: smpp.Transceiver, SystemID: l.SystemID, Password: l.Password, SystemType: l.SystemType,
+		AddressRange: smpp.Address{TON: ton, NPI: npi, Number: l.AddressRange},
+	}
+	switch l.Bind {
+	case "transmitter":
+		b.Mode = smpp.Transmitter
+	case "receiver":
+		b.Mode = smpp.Receiver
+	}
+	return b
 }
 
 func (l *link) bound(s *smpp.Session) {

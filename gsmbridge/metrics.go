@@ -8,13 +8,15 @@ import (
 
 // metrics are the bridge's; every label's values are configured names or words from this package.
 type metrics struct {
-	bound    *prometheus.GaugeVec
-	submits  *prometheus.CounterVec
-	seconds  *prometheus.HistogramVec
-	receipts *prometheus.CounterVec
-	lost     *prometheus.CounterVec
-	inbox    *prometheus.CounterVec
-	odd      *prometheus.CounterVec
+	bound          *prometheus.GaugeVec
+	submits        *prometheus.CounterVec
+	seconds        *prometheus.HistogramVec
+	receipts       *prometheus.CounterVec
+	receiptSeconds *prometheus.HistogramVec
+	takenBack      *prometheus.CounterVec
+	lost           *prometheus.CounterVec
+	inbox          *prometheus.CounterVec
+	odd            *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -24,12 +26,19 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
 		bound: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "callsign_smpp_bound", Help: "1 while the link is bound."}, []string{"link"}),
 		submits: counter("callsign_smpp_submits_total",
-			"Texts tried on the link: accepted, throttled, refused, ambiguous, unsent.", "link", "result"),
+			"Texts tried on the link: accepted, throttled, busy (the handset), refused, ambiguous, unsent.", "link", "result"),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "callsign_smpp_submit_seconds", Help: "From the write of a submit_sm to its answer.",
+			Name: "callsign_smpp_submit_seconds", Help: "From the write of a submit_sm or data_sm to its answer.",
 			Buckets: []float64{.001, .002, .005, .01, .02, .05, .1, .15, .25, .5, 1, 2.5, 5, 10},
-		}, []string{"link"}),
-		receipts: counter("callsign_smpp_receipts_total", "Delivery receipts by what they say.", "link", "stat"),
+		}, []string{"link", "channel"}),
+		receipts: counter("callsign_smpp_receipts_total",
+			"Delivery receipts by what they say, and whether they came in_time, before the call was over for us, or late.", "link", "channel", "stat", "when"),
+		receiptSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "callsign_smpp_receipt_seconds", Help: "From sending a text to the receipt that says that it was shown.",
+			Buckets: []float64{.01, .05, .1, .25, .5, 1, 2, 3, 4, 5, 7.5, 10, 15, 20, 30, 60},
+		}, []string{"link", "channel"}),
+		takenBack: counter("callsign_smpp_cancels_total",
+			"Texts that were to be taken back by cancel_sm: cancelled, refused (shown already, mostly), unsent.", "link", "result"),
 		lost: counter("callsign_smpp_receipts_unmatched_total",
 			"Receipts that close no text: duplicate, unknown (no text has the id), and texts that no receipt will find: overflow.", "reason"),
 		inbox: counter("callsign_smpp_inbox_total", "Messages from handsets: taken, refused, failed.", "link", "result"),
@@ -38,7 +47,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.bound, m.submits, m.seconds, m.receipts, m.lost, m.inbox, m.odd} {
+	for _, c := range []prometheus.Collector{m.bound, m.submits, m.seconds, m.receipts, m.receiptSeconds, m.takenBack, m.lost, m.inbox, m.odd} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}
@@ -49,7 +58,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 // statLabel is a receipt's stat, "other" if it is none that SMPP 3.4 Appendix B names.
 func statLabel(r smpp.Receipt) string {
 	switch r.Stat {
-	case "DELIVRD", "EXPIRED", "DELETED", "UNDELIV", "ACCEPTD", "UNKNOWN", "REJECTD", "ENROUTE":
+	case "DELIVRD", "EXPIRED", "DELETED", "UNDELIV", "ACCEPTD", "UNKNOWN", "REJECTD", "ENROUTE", confirmed:
 		return r.Stat
 	}
 	return "other"

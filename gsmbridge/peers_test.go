@@ -43,6 +43,14 @@ func connected(t *testing.T, address string, tap func(net.Conn) net.Conn) (b *Br
 			return tap(conn), nil
 		}
 	}
+	stop = running(t, b)
+	peer.Until(t, "the link is bound", func() bool { return b.Links()[0].Bound })
+	return b, timeline, stop
+}
+
+// running runs b until the test ends; stop ends it sooner.
+func running(t *testing.T, b *Bridge) (stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- b.Run(ctx) }()
@@ -53,8 +61,7 @@ func connected(t *testing.T, address string, tap func(net.Conn) net.Conn) (b *Br
 		}
 	})
 	t.Cleanup(stop)
-	peer.Until(t, "the link is bound", func() bool { return b.Links()[0].Bound })
-	return b, timeline, stop
+	return stop
 }
 
 // texts are what the peers are sent, and how.

@@ -1,6 +1,7 @@
 package gsmbridge
 
 import (
+	"context"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,7 +21,7 @@ const (
 type awaited struct {
 	caller callsign.MSISDN
 	whole  *text // nil once its last receipt came: it is kept to know that again
-	link   string
+	link   *link
 	stat   string // the last that was said
 }
 
@@ -28,6 +29,9 @@ type awaited struct {
 type text struct {
 	call       callsign.Call
 	tenant, id string
+	sent       time.Time
+	over       <-chan struct{} // closed: the call is, so a receipt is late
+	keep       func() bool     // it needn't be taken back when the call is over; nil: it would not be
 }
 
 // early is a receipt that came before its submit_sm_resp.
@@ -50,15 +54,38 @@ func newReceipts(m *metrics) *receipts {
 
 func (r *receipts) lose(reason string, n int) { r.metrics.lost.WithLabelValues(reason).Add(float64(n)) }
 
-// awaitReceipt remembers that d is id at the SMSC, and records the receipts that came already.
-func (b *Bridge) awaitReceipt(l *link, d callsign.Delivery, id string) {
-	r := b.receipts
+// await remembers that d is id at the SMSC since sent, and records the receipts that came already.
+func (l *link) await(ctx context.Context, d callsign.Delivery, id string, sent time.Time) {
+	t := &text{call: d.Call, tenant: d.Profile.Tenant, id: id, sent: sent, over: ctx.Done()}
+	if l.Cancel && id != "" {
+		t.keep = l.takeBack(ctx, t)
+	}
+	if l.Channel == USSD {
+		l.bridge.receipts.awaits(confirmationOf(d.Call.Caller), awaited{caller: d.Call.Caller, whole: t, link: l})
+	}
+	switch {
+	case l.Receipts == "none" || id == "":
+		l.learn(d.Call, true, time.Since(sent))
+	default:
+		l.awaitReceipt(d.Call.Caller, t)
+	}
+}
+
+func (r *receipts) awaits(key string, a awaited) {
 	r.mu.Lock()
-	_, overflow := r.awaited.add(canonical(id), awaited{caller: d.Call.Caller, whole: &text{d.Call, d.Profile.Tenant, id}, link: l.Name}, time.Now())
+	_, overflow := r.awaited.add(key, a, time.Now())
+	r.mu.Unlock()
+	r.lose("overflow", overflow)
+}
+
+func (l *link) awaitReceipt(caller callsign.MSISDN, t *text) {
+	r, id := l.bridge.receipts, t.id
+	r.mu.Lock()
+	_, overflow := r.awaited.add(canonical(id), awaited{caller: caller, whole: t, link: l}, time.Now())
 	var came []early
 	for i, form := range forms(id) {
 		for _, k := range r.early.all(form) {
-			if likely(i, d.Call.Caller, k.value) > 0 {
+			if likely(i, caller, k.value) > 0 {
 				came = append(came, k.value)
 				r.early.remove(k)
 			}
@@ -67,7 +94,7 @@ func (b *Bridge) awaitReceipt(l *link, d callsign.Delivery, id string) {
 	r.mu.Unlock()
 	r.lose("overflow", overflow)
 	for _, e := range came {
-		b.receipt(l, e)
+		l.bridge.receipt(l, e)
 	}
 }
 
@@ -92,11 +119,59 @@ func (b *Bridge) receipt(l *link, e early) {
 		a.whole = nil
 	}
 	r.mu.Unlock()
-	b.metrics.receipts.WithLabelValues(l.Name, statLabel(e.receipt)).Inc()
+	b.receipted(said, link, e.receipt, now)
+}
+
+// receipted tells what became of a text.
+func (b *Bridge) receipted(t *text, l *link, r smpp.Receipt, now time.Time) {
+	when := "in_time"
+	select {
+	case <-t.over:
+		when = "late"
+	default:
+	}
+	b.metrics.receipts.WithLabelValues(l.Name, l.Channel, statLabel(r), when).Inc()
+	reason := r.Stat
+	if r.Final() {
+		shown := r.Stat == "DELIVRD" || r.Stat == confirmed
+		if shown {
+			b.metrics.receiptSeconds.WithLabelValues(l.Name, l.Channel).Observe(now.Sub(t.sent).Seconds())
+		} else if strings.Trim(r.Err, "0") != "" {
+			reason += " (err:" + r.Err + ")"
+		}
+		if t.keep != nil {
+			t.keep()
+		}
+		l.learn(t.call, shown, now.Sub(t.sent))
+	}
 	b.recorder.Record(callsign.Event{
-		Call: said.call, Tenant: said.tenant, At: now, Kind: callsign.EventReceipt,
-		Reason: e.receipt.Stat, Link: link, MessageID: said.id,
+		Call: t.call, Tenant: t.tenant, At: now, Kind: callsign.EventReceipt, Reason: reason, Link: l.Name, MessageID: t.id,
 	})
+}
+
+// confirmed is the stat of a text that the phone itself confirmed.
+const confirmed = "CONFIRMED"
+
+// confirmationOf is the key of the USSD texts to m, which are confirmed without an id; it has a character that no id has.
+func confirmationOf(m callsign.MSISDN) string { return "ussd " + number(m) }
+
+// confirmed records that the phone of from confirmed the last text that was sent to it by USSD.
+func (b *Bridge) confirmed(l *link, from callsign.MSISDN, now time.Time) {
+	r := b.receipts
+	r.mu.Lock()
+	var said *text
+	link := l
+	if all := r.awaited.all(confirmationOf(from)); len(all) > 0 {
+		last := all[len(all)-1]
+		said, link = last.value.whole, last.value.link
+		r.awaited.remove(last)
+	}
+	r.mu.Unlock()
+	if said == nil {
+		r.lose("unknown", 1)
+		return
+	}
+	b.receipted(said, link, smpp.Receipt{Stat: confirmed}, now)
 }
 
 // find is the likeliest text for a receipt, nil if there is none.
@@ -105,7 +180,7 @@ func (r *receipts) find(l *link, e early) (best *awaited) {
 	for i, form := range forms(e.receipt.MessageID) {
 		for _, k := range r.awaited.all(form) {
 			score := 2 * likely(i, k.value.caller, e)
-			if score > 0 && k.value.link == l.Name {
+			if score > 0 && k.value.link == l {
 				score++
 			}
 			if score > most {

@@ -82,7 +82,7 @@ func TestReceiptsFindTheirText(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inLab(t, []*smsc.Options{nil, nil}, nil, func(t *testing.T, l *lab) {
 				for i, id := range c.ids {
-					l.awaitReceipt(l.links[i], []callsign.Delivery{delivery(""), other}[i], id)
+					l.links[i].await(t.Context(), []callsign.Delivery{delivery(""), other}[i], id, time.Now())
 				}
 				for _, e := range c.receipts {
 					l.receipt(l.links[1], e)
@@ -100,7 +100,7 @@ func TestReceiptsBeforeTheirTextKeepTheirOrder(t *testing.T) {
 		for _, stat := range []string{"ACCEPTD", "ENROUTE", "DELIVRD"} {
 			l.receipt(l.links[0], early{smpp.Receipt{MessageID: "5", Stat: stat}, "", ""})
 		}
-		l.awaitReceipt(l.links[0], delivery(""), "5")
+		l.links[0].await(t.Context(), delivery(""), "5", time.Now())
 		if got, want := l.timeline.String(), "receipt a 5 ACCEPTD | receipt a 5 ENROUTE | receipt a 5 DELIVRD"; got != want {
 			t.Errorf("\ngot  %s\nwant %s", got, want)
 		}
@@ -110,7 +110,7 @@ func TestReceiptsBeforeTheirTextKeepTheirOrder(t *testing.T) {
 func TestReceiptsAreBounded(t *testing.T) {
 	inLab(t, []*smsc.Options{nil}, nil, func(t *testing.T, l *lab) {
 		for i := range maxAwaited + 3 {
-			l.awaitReceipt(l.links[0], delivery(""), strconv.Itoa(1_000_000+i))
+			l.links[0].await(t.Context(), delivery(""), strconv.Itoa(1_000_000+i), time.Now())
 		}
 		if got := testutil.ToFloat64(l.metrics.lost.WithLabelValues("overflow")); got != 3 {
 			t.Errorf("got an overflow of %v, want 3", got)
@@ -122,7 +122,7 @@ func TestReceiptsAreBounded(t *testing.T) {
 			t.Errorf("got %v unknown, want 2", got)
 		}
 		time.Sleep(awaitedFor + time.Second)
-		l.awaitReceipt(l.links[0], delivery(""), "1")
+		l.links[0].await(t.Context(), delivery(""), "1", time.Now())
 		l.receipt(l.links[0], early{smpp.Receipt{MessageID: "y"}, "", ""})
 		r := l.receipts
 		if len(r.awaited.byKey) != 1 || len(r.awaited.order) != 1 || len(r.early.byKey) != 1 || len(r.early.order) != 1 {

@@ -291,14 +291,13 @@ func (w *worker) release(ctx context.Context, s *setup) {
 	d := s.served.delivery
 	ctx, cancel := context.WithCancelCause(ctx)
 	ctx, stop := context.WithDeadlineCause(ctx, s.last.Add(w.Config.Window), errTooLate) // of the event, however late it is read
-	s.cancel = cancel
-	released := time.Now()
-	if !w.besideWith(w.sending, func() {
-		defer stop()
-		w.deliver(ctx, d, released)
-	}) {
+	s.cancel = func(cause error) { // not when it is delivered: a text that is not shown yet may be taken back when the call is over
+		cancel(cause)
 		stop()
-		cancel(nil)
+	}
+	released := time.Now()
+	if !w.besideWith(w.sending, func() { w.deliver(ctx, d, released) }) {
+		s.cancel(nil)
 		w.record(s, callsign.Event{At: released, Kind: callsign.EventSkipped, Reason: Unavailable})
 		w.metrics.deliveries.WithLabelValues(Unavailable).Inc()
 	}

@@ -237,6 +237,9 @@ func (p *printer) section(v reflect.Value, indent string) {
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
 		name := f.Tag.Get("yaml")
+		if name == "" {
+			continue
+		}
 		if doc := f.Tag.Get("doc"); doc != "" {
 			if indent == "" {
 				p.line("")

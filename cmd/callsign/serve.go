@@ -113,7 +113,7 @@ func newDaemon(config *Config, log *slog.Logger) (_ *daemon, err error) {
 		Truth: truth, Snapshot: config.inStateDir("memory.snapshot"), Metrics: metrics, Log: room("store"),
 	})
 	d.journal = store.NewJournal(store.JournalOptions{Keep: d.engine, Metrics: metrics, Log: room("journal")})
-	if d.bridge, err = gsmbridge.New(gsmbridge.Options{Config: config.SMPP, Recorder: d.journal, Metrics: metrics, Log: room("gsmbridge")}); err != nil {
+	if d.bridge, err = gsmbridge.New(gsmbridge.Options{Config: config.SMPP, Recorder: d.journal, Learned: config.inStateDir("links.json"), Metrics: metrics, Log: room("gsmbridge")}); err != nil {
 		return nil, err
 	}
 	repeat, err := config.Show.RepeatPeriod()
@@ -322,7 +322,7 @@ func (d *daemon) whatIf(ctx context.Context, in api.WhatIfRequest) (out api.What
 		out.Refusal = decision.Refusal
 		return out, nil
 	}
-	rendered, err := d.bridge.Render(callsign.Delivery{Call: call, Profile: profile, Text: decision.Text}, "flash")
+	rendered, err := d.bridge.Render(callsign.Delivery{Call: call, Profile: profile, Text: decision.Text}, "")
 	if err != nil {
 		return out, err
 	}

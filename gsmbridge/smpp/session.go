@@ -129,6 +129,9 @@ func newSession(conn net.Conn, opt Options, smsc bool) *Session {
 // Peer is what the bind said: at the SMSC's end the ESME's words, at the ESME's end our own.
 func (s *Session) Peer() BindRequest { return s.bind }
 
+// Full reports whether one request more would have to wait for the window.
+func (s *Session) Full() bool { return len(s.window) == cap(s.window) }
+
 // Close ends the session without unbind; what was written and is not answered becomes ErrAmbiguous. It doesn't wait for
 // Run, which returns soon after.
 func (s *Session) Close() { s.end(ErrClosed) }
