@@ -119,7 +119,7 @@ func newSession(conn net.Conn, opt Options, smsc bool) *Session {
 		conn: conn, opt: opt, smsc: smsc,
 		framer:  framer{conn, bufio.NewReaderSize(conn, 8<<10), opt.MaxPDU, opt.ResponseTimeout},
 		window:  make(chan struct{}, opt.Window),
-		out:     make(chan *outgoing, 16), // full: who writes waits, for at most WriteTimeout
+		out:     make(chan *outgoing, opt.Window+16), // full: who writes waits, for at most WriteTimeout
 		work:    make(chan task, opt.Backlog),
 		done:    make(chan struct{}),
 		pending: make(map[uint32]*request),
