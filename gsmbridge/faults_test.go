@@ -1,8 +1,11 @@
 package gsmbridge
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
+	"maps"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -194,4 +197,153 @@ func TestTwoLinksOneDying(t *testing.T) {
 			t.Error("nothing was ambiguous: no answer was lost, so nothing was shown")
 		}
 	})
+}
+
+// TestFaults: two links, of which the first has a fault for its first ten seconds, and a text every 50 ms. Whatever the fault,
+// no text is shown twice or sent once its call is over, all go through once it ended, and (synctest sees to it) no goroutine is
+// left.
+func TestFaults(t *testing.T) {
+	const ring = 3 * time.Second
+	pdu := func(id uint32, body int) []byte {
+		b := binary.BigEndian.AppendUint32(nil, uint32(16+body))
+		b = binary.BigEndian.AppendUint32(b, id)
+		return append(b, make([]byte, 8+body)...)
+	}
+	for name, c := range map[string]struct {
+		answer    func(n int) smpp.Answer
+		mangle    func() func(pdu []byte) [][]byte
+		cut       bool
+		ambiguous bool // some texts may have been shown or not
+	}{
+		"silent after the bind": {mangle: func() func([]byte) [][]byte {
+			return func([]byte) [][]byte { return nil }
+		}, ambiguous: true},
+		"silent after each submit_sm": {answer: func(int) smpp.Answer { return smpp.Answer{Silent: true} }, ambiguous: true},
+		"silent in mid-PDU": {mangle: func() func([]byte) [][]byte {
+			stalled := false
+			return func(pdu []byte) [][]byte {
+				if stalled {
+					return nil
+				}
+				stalled = true
+				return [][]byte{pdu[:len(pdu)/2]}
+			}
+		}, ambiguous: true},
+		"closing again and again": {cut: true, ambiguous: true},
+		"throttling":              {answer: func(int) smpp.Answer { return smpp.Answer{Status: smpp.StatusThrottled} }},
+		"refusing":                {answer: func(int) smpp.Answer { return smpp.Answer{Status: smpp.StatusSystemError} }},
+		"answering out of order": {mangle: func() func([]byte) [][]byte {
+			var held []byte
+			return func(pdu []byte) [][]byte {
+				if held == nil {
+					held = bytes.Clone(pdu)
+					return nil
+				}
+				out := [][]byte{pdu, held}
+				held = nil
+				return out
+			}
+		}, ambiguous: true}, // the last one is never answered
+		"answering twice": {mangle: func() func([]byte) [][]byte {
+			return func(pdu []byte) [][]byte { return [][]byte{pdu, pdu} }
+		}},
+		"sending PDUs that nobody knows": {mangle: func() func([]byte) [][]byte {
+			return func(p []byte) [][]byte { return [][]byte{pdu(0x00010203, 40), p, pdu(0x80010203, 0)} }
+		}},
+		"sending a PDU of 5 kB": {mangle: func() func([]byte) [][]byte {
+			return func(p []byte) [][]byte { return [][]byte{pdu(uint32(0x0103), 5000), p} }
+		}},
+		"answering what was never asked": {mangle: func() func([]byte) [][]byte {
+			return func(p []byte) [][]byte { return [][]byte{pdu(0x80000004, 2), p} }
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			change := func(l *LinkConfig, _ *Options) { l.ResponseTimeout, l.EnquireLink = 2*time.Second, 2*time.Second }
+			inGateways(t, 2, change, func(t *testing.T, l *lab, g []*gateway) {
+				var (
+					mu      sync.Mutex
+					start   = time.Now()
+					over    = map[string]time.Time{}
+					shown   = map[string]int{}
+					late    int
+					states  = map[callsign.OutcomeState]int{}
+					healthy = func() bool { return time.Since(start) > 10*time.Second }
+				)
+				show := func(answer func(int) smpp.Answer, cut bool) func(int, *smpp.Message) smpp.Answer {
+					return func(n int, m *smpp.Message) smpp.Answer {
+						a := smpp.Answer{MessageID: string(m.ShortMessage)}
+						switch {
+						case healthy():
+						case answer != nil:
+							a = answer(n)
+						case cut && n%20 == 10:
+							g[0].cut()
+						}
+						mu.Lock()
+						defer mu.Unlock()
+						text := string(m.ShortMessage)
+						if a.Status == smpp.StatusOK {
+							shown[text]++
+						}
+						if time.Now().After(over[text]) {
+							late++
+						}
+						return a
+					}
+				}
+				g[0].answer, g[1].answer = show(c.answer, c.cut), show(nil, false)
+				if c.mangle != nil {
+					mangle := c.mangle()
+					g[0].mangles(func(pdu []byte) [][]byte {
+						if healthy() {
+							return [][]byte{pdu}
+						}
+						return mangle(pdu)
+					})
+				}
+				var running sync.WaitGroup
+				place := func(i int) {
+					text := fmt.Sprintf("text %d", i)
+					mu.Lock()
+					over[text] = time.Now().Add(ring)
+					mu.Unlock()
+					running.Go(func() {
+						ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(ring))
+						defer cancel()
+						o := l.Deliver(ctx, delivery(text))
+						mu.Lock()
+						defer mu.Unlock()
+						states[o.State]++
+					})
+				}
+				for i := range 200 {
+					place(i)
+					time.Sleep(50 * time.Millisecond)
+				}
+				running.Wait()
+				during := maps.Clone(states)
+				time.Sleep(time.Minute) // the longest wait to be bound again
+				clear(states)
+				for i := range 100 {
+					place(1000 + i)
+					time.Sleep(50 * time.Millisecond)
+				}
+				running.Wait()
+				for text, times := range shown {
+					if times > 1 {
+						t.Errorf("%s was shown %d times", text, times)
+					}
+				}
+				if late > 0 {
+					t.Errorf("%d texts were sent after their calls", late)
+				}
+				if during[callsign.Accepted] < 150 || during[callsign.Accepted]+during[callsign.Ambiguous] != 200 || (during[callsign.Ambiguous] > 0) != c.ambiguous {
+					t.Errorf("during the fault: %v", during)
+				}
+				if states[callsign.Accepted] != 100 {
+					t.Errorf("after it: %v", states)
+				}
+			})
+		})
+	}
 }

@@ -2,6 +2,8 @@ package gsmbridge
 
 import (
 	"context"
+	"encoding/binary"
+	"net"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -15,6 +17,7 @@ import (
 type gateway struct {
 	answer func(n int, m *smpp.Message) smpp.Answer // to the n-th message, from 0; nil: taken, with its number as id
 	cancel smpp.Status
+	mangle func(pdu []byte) [][]byte // what really goes out for each PDU after the bind's; nil: itself
 
 	mu        sync.Mutex
 	session   *smpp.Session
@@ -33,7 +36,7 @@ func (l *lab) serve(i int, g *gateway) {
 			if err != nil {
 				return
 			}
-			s, err := smpp.Accept(ctx, conn, "gateway", func(smpp.BindRequest) smpp.Status { return smpp.StatusOK }, smpp.Options{
+			s, err := smpp.Accept(ctx, &mangled{Conn: conn, by: g}, "gateway", func(smpp.BindRequest) smpp.Status { return smpp.StatusOK }, smpp.Options{
 				Handle: g.take,
 				Cancel: func(_ context.Context, _ *smpp.Session, c smpp.Cancel) smpp.Status {
 					g.mu.Lock()
@@ -75,6 +78,12 @@ func (g *gateway) taken() []*smpp.Message {
 	return g.messages
 }
 
+func (g *gateway) mangles(by func(pdu []byte) [][]byte) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.mangle = by
+}
+
 // cut ends the connection.
 func (g *gateway) cut() {
 	g.mu.Lock()
@@ -107,4 +116,32 @@ func inGateways(t *testing.T, n int, change func(*LinkConfig, *Options), test fu
 		synctest.Wait()
 		test(t, l, gateways)
 	})
+}
+
+// mangled is a connection whose writes its gateway mangles.
+type mangled struct {
+	net.Conn
+	by    *gateway
+	bound bool
+}
+
+func (m *mangled) Write(b []byte) (int, error) {
+	for rest := b; len(rest) > 0; {
+		n := binary.BigEndian.Uint32(rest)
+		pdu := rest[:n]
+		rest = rest[n:]
+		out := [][]byte{pdu}
+		m.by.mu.Lock()
+		if m.bound && m.by.mangle != nil {
+			out = m.by.mangle(pdu)
+		}
+		m.by.mu.Unlock()
+		m.bound = true
+		for _, o := range out {
+			if _, err := m.Conn.Write(o); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return len(b), nil
 }

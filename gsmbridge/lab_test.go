@@ -100,6 +100,7 @@ func (h *host) dial(ctx context.Context) (net.Conn, error) {
 // listener is one listening on a host.
 type listener struct {
 	*host
+	came   chan net.Conn
 	closed chan struct{}
 	once   sync.Once
 }
@@ -108,12 +109,12 @@ func (h *host) listen() net.Listener {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.conns = make(chan net.Conn, 8)
-	return &listener{host: h, closed: make(chan struct{})}
+	return &listener{host: h, came: h.conns, closed: make(chan struct{})}
 }
 
 func (l *listener) Accept() (net.Conn, error) {
 	select {
-	case c := <-l.conns:
+	case c := <-l.came:
 		return c, nil
 	case <-l.closed:
 		return nil, net.ErrClosed
