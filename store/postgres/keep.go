@@ -21,20 +21,40 @@ FROM unnest($1::int[], $2::text[], $3::text[], $4::text[]) AS e(i, tenant, netwo
 JOIN accounts a USING (tenant, network, account) JOIN subscribers s ON s.msisdn = a.msisdn
 ORDER BY s.msisdn FOR NO KEY UPDATE OF s`
 
-// keepWave is Stamp.Newer as a WHERE, for entries of different accounts whose subscribers are locked: the greater (epoch,
-// version) wins; of two timed writes of one microsecond the later received one does, unless it says nothing new. An account
-// that has said nothing (epoch IS NULL) takes anything; one that comes again under the time of its receipt wins over nothing
-// that was said. Then, if any lost, it tells why each would have.
+// newer is Stamp.Newer as a WHERE, of an entry e and what its account g last said: the greater (epoch, version) wins; of two
+// timed writes of one microsecond the later received one does, unless it says nothing new. An account that has said nothing
+// (epoch IS NULL) takes anything; one that comes again under the time of its receipt wins over nothing that was said.
+const (
+	setSignature = `UPDATE signatures g SET text = e.text, shown = e.shown, lang = e.lang, origin = e.origin,
+        epoch = e.epoch, version = e.version, at = e.at, expires = e.expires, rev = nextval('revisions')`
+	newer = `g.msisdn = e.msisdn AND g.network = e.network AND g.account = e.account
+        AND (g.epoch IS NULL OR NOT e.again AND ((e.epoch, e.version) > (g.epoch, g.version)
+            OR (e.epoch, e.version) = (g.epoch, g.version) AND g.epoch = $14 AND e.text <> g.text))`
+)
+
+// keepFirst locks subscribers as lockAccounts does and keeps entries of different accounts in one go. An entry that it
+// doesn't tell of may have lost, or have met a change that was committed while it waited: keepWave says which.
+const keepFirst = `
+WITH mine AS (
+    SELECT e.*, s.msisdn
+    FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::bytea[], $7::bytea[], $8::bytea[],
+        $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::boolean[])
+        AS e(i, tenant, network, account, text, shown, lang, origin, epoch, version, at, expires, again)
+    JOIN accounts a USING (tenant, network, account) JOIN subscribers s ON s.msisdn = a.msisdn
+    ORDER BY s.msisdn FOR NO KEY UPDATE OF s
+)
+` + setSignature + `
+FROM mine e WHERE ` + newer + `
+RETURNING e.i, 'stored', g.msisdn, g.rev`
+
+// keepWave keeps entries of different accounts whose subscribers are locked, and then, if any lost, tells why each would have.
 const keepWave = `
 WITH kept AS (
-    UPDATE signatures g SET text = e.text, shown = e.shown, lang = e.lang, origin = e.origin,
-        epoch = e.epoch, version = e.version, at = e.at, expires = e.expires, rev = nextval('revisions')
+    ` + setSignature + `
     FROM unnest($1::int[], $2::bigint[], $3::text[], $4::text[], $5::bytea[], $6::bytea[], $7::bytea[], $8::bytea[],
         $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::boolean[])
         AS e(i, msisdn, network, account, text, shown, lang, origin, epoch, version, at, expires, again)
-    WHERE g.msisdn = e.msisdn AND g.network = e.network AND g.account = e.account
-        AND (g.epoch IS NULL OR NOT e.again AND ((e.epoch, e.version) > (g.epoch, g.version)
-            OR (e.epoch, e.version) = (g.epoch, g.version) AND g.epoch = $14 AND e.text <> g.text))
+    WHERE ` + newer + `
     RETURNING e.i, g.msisdn, g.rev
 )
 SELECT i, 'stored', msisdn, rev FROM kept
@@ -62,72 +82,102 @@ func (w *writing) keep(ctx context.Context, entries []callsign.Entry) ([]callsig
 	if err != nil {
 		return nil, err
 	}
-	owners, err := w.lockAccounts(ctx, entries)
-	if err != nil {
-		return nil, err
-	}
 	statuses := make([]callsign.Status, len(entries))
-	var waves []*wave
-	next := map[accountKey]int{} // the first wave without this account
+	again := make([]bool, len(entries))
+	var firsts wave // the first of each account; others follow where these are settled
+	seen := map[account]bool{}
 	for i, en := range entries {
 		of := source{en.Tenant, en.Source}
-		again := en.Received && en.Seq > 0 && en.Seq <= cursors[of]
+		again[i] = en.Received && en.Seq > 0 && en.Seq <= cursors[of]
 		if en.Seq > 0 { // whatever becomes of it: a source isn't asked for it again
 			cursors[of] = max(cursors[of], en.Seq)
 		}
-		switch {
-		case en.Refused:
+		if key := (account{en.Tenant, en.Network, en.Account}); en.Refused {
 			statuses[i] = callsign.Rejected
-			continue
-		case owners[i] == 0:
-			statuses[i] = callsign.Unlinked
-			continue
+		} else if !seen[key] {
+			seen[key] = true
+			firsts.add(i, 0, en, again[i])
 		}
-		key := accountKey{owners[i], en.Network, en.Account}
-		n := next[key]
-		next[key] = n + 1
-		if n == len(waves) {
-			waves = append(waves, &wave{})
-		}
-		waves[n].add(i, owners[i], en, again)
 	}
 	b := &pgx.Batch{}
 	for _, of := range sources(entries) {
 		b.Queue(`INSERT INTO sources (tenant, source, seq) VALUES ($1, $2, $3)
 			ON CONFLICT (tenant, source) DO UPDATE SET seq = greatest(sources.seq, excluded.seq)`, of.tenant, of.name, cursors[of])
 	}
-	for _, wv := range waves {
-		b.Queue(keepWave, wv.i, wv.msisdn, wv.network, wv.account, wv.text, wv.shown, wv.lang, wv.origin, wv.epoch, wv.version, wv.at,
-			wv.expires, wv.again, callsign.TimedEpoch).Query(func(rows pgx.Rows) error {
-			var (
-				i      int
-				status callsign.Status
-				m      callsign.MSISDN
-				rev    uint64
-			)
-			_, err := pgx.ForEachRow(rows, []any{&i, &status, &m, &rev}, func() error {
-				if status == callsign.Stored {
-					w.changed[m] = max(w.changed[m], rev)
-				}
-				if statuses[i] != callsign.Stored {
-					statuses[i] = status
-				}
-				return nil
-			})
-			return err
-		})
+	if len(firsts.i) > 0 {
+		w.queue(b, keepFirst, firsts.tenant, &firsts, statuses)
 	}
-	return statuses, send(ctx, w, b)
+	if err := send(ctx, w, b); err != nil {
+		return nil, err
+	}
+	return statuses, w.keepRest(ctx, entries, again, statuses)
 }
 
-// lockAccounts gives each entry's subscriber, 0 where its account is nobody's.
-func (w *writing) lockAccounts(ctx context.Context, entries []callsign.Entry) (owners []callsign.MSISDN, err error) {
+// keepRest settles the entries that have no status yet, in their order.
+func (w *writing) keepRest(ctx context.Context, entries []callsign.Entry, again []bool, statuses []callsign.Status) error {
+	if !slices.Contains(statuses, "") {
+		return nil
+	}
+	owners, err := w.lockAccounts(ctx, entries, statuses)
+	if err != nil {
+		return err
+	}
+	var waves []*wave
+	next := map[account]int{} // the first wave without this account
+	for i, en := range entries {
+		switch {
+		case statuses[i] != "":
+			continue
+		case owners[i] == 0:
+			statuses[i] = callsign.Unlinked
+			continue
+		}
+		key := account{en.Tenant, en.Network, en.Account}
+		n := next[key]
+		next[key] = n + 1
+		if n == len(waves) {
+			waves = append(waves, &wave{})
+		}
+		waves[n].add(i, owners[i], en, again[i])
+	}
+	b := &pgx.Batch{}
+	for _, wv := range waves {
+		w.queue(b, keepWave, wv.msisdn, wv, statuses)
+	}
+	return send(ctx, w, b)
+}
+
+// queue has a wave kept, and its statuses and changes noted. The second column is the statement's own.
+func (w *writing) queue(b *pgx.Batch, statement string, second any, wv *wave, statuses []callsign.Status) {
+	b.Queue(statement, wv.i, second, wv.network, wv.account, wv.text, wv.shown, wv.lang, wv.origin, wv.epoch, wv.version, wv.at,
+		wv.expires, wv.again, callsign.TimedEpoch).Query(func(rows pgx.Rows) error {
+		var (
+			i      int
+			status callsign.Status
+			m      callsign.MSISDN
+			rev    uint64
+		)
+		_, err := pgx.ForEachRow(rows, []any{&i, &status, &m, &rev}, func() error {
+			if status == callsign.Stored {
+				w.changed[m] = max(w.changed[m], rev)
+			}
+			if statuses[i] != callsign.Stored {
+				statuses[i] = status
+			}
+			return nil
+		})
+		return err
+	})
+}
+
+// lockAccounts gives the subscriber of each entry without a status, 0 where its account is nobody's.
+func (w *writing) lockAccounts(ctx context.Context, entries []callsign.Entry, statuses []callsign.Status) (owners []callsign.MSISDN, err error) {
 	var (
 		at                       []int32
 		tenant, network, account []string
 	)
 	for i, en := range entries {
-		if !en.Refused {
+		if statuses[i] == "" {
 			at, tenant, network, account = append(at, int32(i)), append(tenant, en.Tenant), append(network, en.Network), append(account, en.Account)
 		}
 	}
@@ -190,16 +240,14 @@ func (w *writing) cursors(ctx context.Context, entries []callsign.Entry) (map[so
 	return cursors, nil
 }
 
-type accountKey struct {
-	msisdn           callsign.MSISDN
-	network, account string
-}
+// account is what one signature is of.
+type account struct{ tenant, network, name string }
 
 // wave is entries of different accounts, as columns: what one statement keeps.
 type wave struct {
 	i                           []int32
 	msisdn                      []int64
-	network, account            []string
+	tenant, network, account    []string
 	text, shown, lang, origin   [][]byte
 	epoch, version, at, expires []int64
 	again                       []bool
@@ -207,7 +255,7 @@ type wave struct {
 
 func (w *wave) add(i int, m callsign.MSISDN, en callsign.Entry, again bool) {
 	w.i, w.msisdn = append(w.i, int32(i)), append(w.msisdn, int64(m))
-	w.network, w.account = append(w.network, en.Network), append(w.account, en.Account)
+	w.tenant, w.network, w.account = append(w.tenant, en.Tenant), append(w.network, en.Network), append(w.account, en.Account)
 	w.text, w.shown = append(w.text, []byte(en.Text)), append(w.shown, []byte(en.Shown))
 	w.lang, w.origin = append(w.lang, []byte(en.Lang)), append(w.origin, []byte(en.Origin()))
 	w.epoch, w.version = append(w.epoch, en.Stamp.Epoch), append(w.version, en.Stamp.Version)

@@ -75,6 +75,7 @@ func TestRaces(t *testing.T) {
 	template := migrated(t, server)
 	for name, test := range map[string]func(t *testing.T, url string, e *postgres.Engine){
 		"an account linked after a batch took its locks keeps the newer text":    linkedMeanwhile,
+		"an account linked anew while a batch waits takes its text":              linkedAnew,
 		"a source's first batch, sent again through another node, is no news":    firstBatchAgain,
 		"a number deleted while it is created goes on above what was told of it": createdWhileDeleted,
 		"batches in any order never wait for each other":                         anyOrder,
@@ -115,6 +116,42 @@ func linkedMeanwhile(t *testing.T, url string, e *postgres.Engine) {
 	}
 	if s, err := e.Subscriber(t.Context(), scope, storetest.Person(2)); err != nil || s.Accounts[1].Text != "new" {
 		t.Errorf("version 1 was written over version 2: %+v, %v", s.Accounts, err)
+	}
+}
+
+func linkedAnew(t *testing.T, url string, e *postgres.Engine) {
+	putAll(t, e, storetest.Person(1))
+	if _, err := e.LinkAccount(t.Context(), scope, storetest.Person(1), "qq", "1"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Keep(t.Context(), []callsign.Entry{said("qq", "1", "before", 9)}); err != nil {
+		t.Fatal(err)
+	}
+	other := begin(t, url)
+	other.do(`SELECT FROM subscribers WHERE msisdn = $1 FOR NO KEY UPDATE`, storetest.Person(1))
+	kept := make(chan []callsign.Status, 1)
+	var batch sync.WaitGroup
+	t.Cleanup(batch.Wait)
+	batch.Go(func() {
+		statuses, err := e.Keep(t.Context(), []callsign.Entry{said("qq", "1", "after", 1)})
+		if err != nil {
+			t.Error(err)
+		}
+		kept <- statuses
+	})
+	waits(t, url, 1)
+	for _, table := range []string{"accounts", "signatures"} {
+		other.do(`CREATE TEMP TABLE copy ON COMMIT DROP AS SELECT * FROM ` + table + ` WHERE network = 'qq'`)
+		other.do(`DELETE FROM ` + table + ` WHERE network = 'qq'`)
+		if table == "signatures" {
+			other.do(`UPDATE copy SET epoch = NULL`)
+		}
+		other.do(`INSERT INTO ` + table + ` SELECT * FROM copy`)
+		other.do(`DROP TABLE copy`)
+	}
+	other.do(`COMMIT`)
+	if got := <-kept; len(got) != 1 || got[0] != callsign.Stored {
+		t.Errorf("the batch became %v, want stored: the account had said nothing yet", got)
 	}
 }
 
