@@ -52,6 +52,12 @@ func TestOperations(t *testing.T) {
 			raw{data | resp, 0, 0, "A\x00"},
 			"A", "",
 		},
+		"a data_sm has addresses of up to 64 octets": {
+			sendData(Message{Source: Address{5, 0, strings.Repeat("s", 64)}, Dest: Address{1, 1, strings.Repeat("8", 64)}}),
+			raw{data, 0, 0, "\x00\x05\x00" + strings.Repeat("s", 64) + "\x00\x01\x01" + strings.Repeat("8", 64) + "\x00\x00\x00\x00"},
+			raw{data | resp, 0, 0, "A\x00"},
+			"A", "",
+		},
 		"a data_sm without a text is one": {
 			sendData(Message{Dest: dest, RegisteredDelivery: 1, DataCoding: 0xF0}),
 			raw{data, 0, 0, dataMessage[:len(dataMessage)-6]},
@@ -208,6 +214,7 @@ func TestOperationsAreAnswered(t *testing.T) {
 		"query_sm that nobody answers":    {Options{}, bindTRX, raw{query, 0, 7, queryBody}, raw{query | resp, 0x67, 7, ""}},
 		"cancel_sm that nobody answers":   {Options{}, bindTRX, raw{cancelSM, 0, 7, cancelBody}, raw{cancelSM | resp, 0x11, 7, ""}},
 		"data_sm that nobody takes":       {Options{}, bindTRX, raw{data, 0, 7, dataMessage}, raw{data | resp, 0x08, 7, "\x00"}},
+		"submit_sm that nobody takes":     {Options{}, bindTRX, raw{submit, 0, 7, message}, raw{submit | resp, 0x08, 7, ""}},
 		"data_sm of a transmitter":        {full, 0x02, raw{data, 0, 7, dataMessage}, raw{data | resp, 0, 7, "A\x00"}},
 		"data_sm of a receiver":           {full, 0x01, raw{data, 0, 7, dataMessage}, raw{data | resp, 0x04, 7, ""}},
 		"query_sm of a receiver":          {full, 0x01, raw{query, 0, 7, queryBody}, raw{query | resp, 0x04, 7, ""}},

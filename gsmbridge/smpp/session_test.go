@@ -67,13 +67,14 @@ func TestFaults(t *testing.T) {
 		"a second answer is counted and dropped": func(t *testing.T, s *bound) {
 			r := s.submit(t.Context())
 			p := s.peer.expect(submit, 0)
-			s.peer.write(raw{submit | resp, 0, p.seq, "A\x00"}, raw{submit | resp, 0x58, p.seq, ""})
+			a, b := raw{submit | resp, 0, p.seq, "A\x00"}, raw{submit | resp, 0x58, p.seq, ""}
+			s.peer.octets(string(a.octets()) + strings.Repeat(string(b.octets()), 9)) // at once: before the first is taken
 			if got := <-r; got.id != "A" || got.err != nil {
 				t.Errorf("got %+v, want A", got)
 			}
 			s.lives(t)
-			if s.odd(OddLate) != 1 {
-				t.Errorf("got %d late answers, want 1", s.odd(OddLate))
+			if s.odd(OddLate) != 9 {
+				t.Errorf("got %d late answers, want 9", s.odd(OddLate))
 			}
 		},
 		"an answer of another command with the same number is no answer": func(t *testing.T, s *bound) {
@@ -151,6 +152,11 @@ func TestFaults(t *testing.T) {
 		},
 		"a length that makes no sense gets a generic_nack and ends the session": func(t *testing.T, s *bound) {
 			s.peer.octets("GET / HTTP/1.1\r\n\r\n"[:16])
+			s.peer.expect(nack, 0x02)
+			s.ends(t, errFraming)
+		},
+		"nor does one beyond sixteen times the limit": func(t *testing.T, s *bound) {
+			s.peer.octets("\x00\x10\x00\x01" + "\x00\x00\x00\x05" + "\x00\x00\x00\x00" + "\x00\x00\x00\x01")
 			s.peer.expect(nack, 0x02)
 			s.ends(t, errFraming)
 		},
@@ -328,6 +334,51 @@ func TestWhatTimedOutUnwrittenIsNotWritten(t *testing.T) {
 	})
 }
 
+func TestRunReturnsAfterItsHandlers(t *testing.T) {
+	opt := Options{Handle: func(ctx context.Context, _ *Session, _ *Message) Answer {
+		<-ctx.Done()
+		time.Sleep(time.Minute) // a store's commit
+		return Answer{}
+	}}
+	bubble(t, opt, func(t *testing.T, s *bound) {
+		s.peer.write(raw{deliver, 0, 1, message})
+		synctest.Wait()
+		start := time.Now()
+		s.Close()
+		s.ends(t, ErrClosed)
+		if got := time.Since(start); got != time.Minute {
+			t.Errorf("Run returned after %v, Handle after %v", got, time.Minute)
+		}
+	})
+}
+
+func TestATransmitterIsDeliveredNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		here, there := net.Pipe()
+		w := wire{t, there}
+		go func() {
+			p := w.expect(0x02, 0)
+			w.write(raw{0x02 | resp, 0, p.seq, "smsc\x00"})
+		}()
+		s, err := Bind(t.Context(), here, BindRequest{Mode: Transmitter, SystemID: "esme"}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			_ = s.Run(t.Context())
+		}()
+		w.write(raw{deliver, 0, 1, message})
+		w.expect(deliver|resp, 0x04)
+		w.write(raw{data, 0, 2, dataMessage})
+		w.expect(data|resp, 0x04)
+		s.Close()
+		<-ended
+		_ = there.Close()
+	})
+}
+
 func TestBacklogIsBounded(t *testing.T) {
 	opt := Options{Backlog: 1, Handle: func(ctx context.Context, _ *Session, _ *Message) Answer {
 		<-ctx.Done()
@@ -366,10 +417,10 @@ func TestBind(t *testing.T) {
 		"a closed connection": {
 			func(w wire) { w.read(); _ = w.conn.Close() }, "bind_transceiver: EOF", 0,
 		},
-		"another command's answer, an enquire_link and a deliver_sm before the answer": {
+		"an outbind, another command's answer, an enquire_link and a deliver_sm before the answer": {
 			func(w wire) {
 				p := w.read()
-				w.write(raw{submit | resp, 0, p.seq, "x\x00"}, raw{enquire, 0, 5, ""})
+				w.write(raw{0x0B, 0, 4, "smsc\x00pw\x00"}, raw{submit | resp, 0, p.seq, "x\x00"}, raw{enquire, 0, 5, ""})
 				w.expect(enquire|resp, 0)
 				w.write(raw{deliver, 0, 6, message})
 				w.expect(deliver|resp, 0x04)
