@@ -150,7 +150,7 @@ func FuzzSubmitSM(f *testing.F) {
 func FuzzReceipt(f *testing.F) {
 	f.Add("id:0000001A2b sub:001 dlvrd:001 submit date:2411230428 done date:2411230428 stat:DELIVRD err:000 Text:stat:EXPIRED id:9")
 	f.Add("STAT:undeliv ID:7")
-	f.Add("id:\xe2\x84\xaa stat:\u212a err:text:")
+	f.Add("id:7 " + strings.Repeat("\u023a", 9) + " text:") // lower case may be longer: its positions are not the text's
 	f.Fuzz(func(t *testing.T, text string) {
 		want := parseReceipt(text)
 		at := time.Date(2024, 11, 23, 4, 28, 0, 0, time.UTC)

@@ -35,17 +35,16 @@ func ReceiptOf(m *Message) (r Receipt, ok bool) {
 
 // parseReceipt reads "id:… stat:… err:…" in any order and case; what is behind "text:" is the message's own.
 func parseReceipt(text string) (r Receipt) {
-	if i := strings.Index(strings.ToLower(text), "text:"); i >= 0 {
-		text = text[:i]
-	}
 	for word := range strings.FieldsSeq(text) {
 		key, value, _ := strings.Cut(word, ":")
-		switch strings.ToLower(key) {
-		case "id":
+		switch {
+		case strings.EqualFold(key, "text"):
+			return r
+		case strings.EqualFold(key, "id"):
 			r.MessageID = value
-		case "stat":
+		case strings.EqualFold(key, "stat"):
 			r.Stat = strings.ToUpper(value)
-		case "err":
+		case strings.EqualFold(key, "err"):
 			r.Err = value
 		}
 	}
