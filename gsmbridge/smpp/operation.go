@@ -79,8 +79,7 @@ func decodeState(body []byte) (MessageState, bool) {
 	return 0, false
 }
 
-// Query asks the SMSC for a message's state. Its context and errors are as Submit's; another
-// error says that the answer can't be read.
+// Query asks the SMSC for a message's state. Its context and errors are as Submit's; one more says that the answer can't be read.
 func (s *Session) Query(ctx context.Context, id string, source Address) (MessageState, error) {
 	octets, err := Query{id, source}.encode()
 	a, err := s.request(ctx, pdu.QuerySMID, octets, err, nil)

@@ -49,7 +49,7 @@ type StatusError struct {
 func (e *StatusError) Error() string { return e.Command + " refused: " + e.Status.String() }
 
 // What became of a request that was not answered, for errors.Is. Any other error but a *StatusError says that the request
-// could not be coded, so nothing was written either.
+// could not be coded, so nothing was written either, or of Query that its answer could not be read.
 var (
 	// ErrNotSent says that nothing of the request was written, so it may be sent elsewhere.
 	ErrNotSent = errors.New("not sent")
