@@ -40,6 +40,7 @@ var arrows = map[string][]string{
 	"deploy/bench/calls":       {},
 	"deploy/bench/subscribers": {".", "sigsync", "store/sqlite"},
 	"deploy/bench/store":       {".", "sigsync", "store/postgres"},
+	"deploy/bench/smpp":        {"gsmbridge/smpp"},
 }
 
 func TestArrowsAreKept(t *testing.T) {

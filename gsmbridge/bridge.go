@@ -70,7 +70,11 @@ func New(o Options) (*Bridge, error) {
 		b.habits = newHabits(o.Config.Learn, o.Learned, b.log)
 	}
 	for _, c := range o.Config.Links {
-		b.links = append(b.links, newLink(c.withDefaults(), b))
+		l := newLink(c.withDefaults(), b)
+		if err := watch(o.Metrics, l); err != nil {
+			return nil, fmt.Errorf("gsmbridge: %w", err)
+		}
+		b.links = append(b.links, l)
 	}
 	return b, nil
 }

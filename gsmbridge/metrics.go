@@ -1,7 +1,10 @@
 package gsmbridge
 
 import (
+	"errors"
+
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/sony/gobreaker/v2"
 
 	"github.com/callsign-as/callsign/gsmbridge/smpp"
 )
@@ -53,6 +56,25 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		}
 	}
 	return m, nil
+}
+
+// watch has a link's pace and circuit told.
+func watch(reg prometheus.Registerer, l *link) error {
+	if reg == nil {
+		return nil
+	}
+	gauge := func(name, help string, value func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: prometheus.Labels{"link": l.Name}}, value)
+	}
+	return errors.Join(
+		reg.Register(gauge("callsign_smpp_slowed", "Texts a second that a link is given since it throttled; 0 while it doesn't.", l.pace.slowedTo)),
+		reg.Register(gauge("callsign_smpp_circuit_open", "1 while a link that failed too often is left alone.", func() float64 {
+			if l.breaker.State() == gobreaker.StateOpen {
+				return 1
+			}
+			return 0
+		})),
+	)
 }
 
 // statLabel is a receipt's stat, "other" if it is none that SMPP 3.4 Appendix B names.

@@ -13,9 +13,9 @@ import (
 var errPace = errors.New("its rate is used up")
 
 const (
-	paceStep     = time.Second // between two changes of a pace
-	slowest      = rate.Limit(1)
-	recoverySize = 10 // steps from the pace at which a link was throttled, halved, back to it
+	paceStep      = time.Second // between two changes of a pace
+	slowest       = rate.Limit(1)
+	recoverySteps = 10 // from half of the pace at which a link was throttled back to it
 )
 
 // pace is how fast a link may be used: at its configured rate, and after it throttled at half of what it was given then, a
@@ -71,14 +71,14 @@ func (p *pace) throttled(now time.Time) {
 	p.limiter.SetLimit(max(p.was/2, slowest))
 }
 
-// taken gives some of the pace back.
+// accepted gives some of the pace back.
 func (p *pace) accepted(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.was == 0 || now.Sub(p.changed) < paceStep {
 		return
 	}
-	limit := p.limiter.Limit() + max(p.was, recoverySize)/(2*recoverySize)
+	limit := p.limiter.Limit() + max(p.was/2, slowest)/recoverySteps
 	if p.changed = now; limit >= min(p.was, p.full) {
 		p.was, limit = 0, p.full
 	}

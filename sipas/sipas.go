@@ -29,7 +29,7 @@ type Claims interface {
 }
 
 // Bridge shows a text to a caller. ctx ends when the call is answered, cancelled or failed (context.Cause says which):
-// after that nothing is sent. It returns with the submission's outcome, not the receipt.
+// after that nothing is sent. It may end long after Deliver returned, with the submission's outcome, not the receipt.
 type Bridge interface {
 	Deliver(context.Context, callsign.Delivery) callsign.Outcome
 }
