@@ -115,6 +115,7 @@ type task func(ctx context.Context)
 
 func newSession(conn net.Conn, opt Options, smsc bool) *Session {
 	opt = opt.withDefaults()
+	conn = quiet(conn)
 	return &Session{
 		conn: conn, opt: opt, smsc: smsc,
 		framer:  framer{conn, bufio.NewReaderSize(conn, 8<<10), opt.MaxPDU, opt.ResponseTimeout},
