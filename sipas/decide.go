@@ -17,9 +17,10 @@ const (
 	CallerOutOfRange = "caller_out_of_range" // show.caller_ranges doesn't have the caller
 	FixedLine        = "fixed_line"          // the caller's is a fixed line, which shows no texts
 	NoText           = "no_text"             // the subscriber has nothing to show now
+	OptedOut         = "opted_out"           // the caller wants no texts
 	Unreadable       = "unreadable"          // the INVITE can't be read
 	Overloaded       = "overloaded"          // too much waits: only callees that memory knows are served
-	Unavailable      = "unavailable"         // the store did not answer in time, or too many wait for it
+	Unavailable      = "unavailable"         // the store did not answer in time, too many wait for it, or the opt-outs were never read
 )
 
 // Decision is what Decide found: the text to show, or the first rule that refused, and every rule considered.

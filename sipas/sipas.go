@@ -28,6 +28,11 @@ type Claims interface {
 	Settle(context.Context, callsign.Delivery, callsign.Outcome) error
 }
 
+// OptOuts is asked at release, from memory, whether the caller wants no texts. Where it isn't known nothing is sent.
+type OptOuts interface {
+	Refuses(caller, callee callsign.MSISDN) (refused, known bool)
+}
+
 // Bridge shows a text to a caller. ctx ends when the call is answered, cancelled or failed (context.Cause says which):
 // after that nothing is sent. It may end long after Deliver returned, with the submission's outcome, not the receipt.
 type Bridge interface {
@@ -42,6 +47,7 @@ type Options struct {
 	Config   Config
 	Profiles Profiles
 	Claims   Claims
+	OptOuts  OptOuts // nil: nobody has opted out
 	Bridge   Bridge
 	Recorder Recorder
 	Hush     func(callsign.BranchKey) // is called with each set-up of which nothing more need be told; nil: it isn't
@@ -111,7 +117,7 @@ type metrics struct {
 func newMetrics(reg prometheus.Registerer) *metrics {
 	m := &metrics{
 		calls:      prometheus.NewCounterVec(prometheus.CounterOpts{Name: "callsign_calls_total", Help: "Call set-ups read, by what was decided: decided, or the reason why nothing is shown."}, []string{"decision"}),
-		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "callsign_deliveries_total", Help: "Texts released, by outcome: accepted, failed, ambiguous, dropped, or the cap that held them back."}, []string{"outcome"}),
+		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "callsign_deliveries_total", Help: "Texts released, by outcome: accepted, failed, ambiguous, dropped, or what held them back: a cap, opted_out, unavailable."}, []string{"outcome"}),
 		evicted:    prometheus.NewCounter(prometheus.CounterOpts{Name: "callsign_setups_evicted_total", Help: "Set-ups forgotten early because a worker's table was full."}),
 		panics:     prometheus.NewCounter(prometheus.CounterOpts{Name: "callsign_worker_panics_total", Help: "Panics recovered around a call's event."}),
 		accepted:   prometheus.NewHistogram(prometheus.HistogramOpts{Name: "callsign_ringing_to_accepted_seconds", Help: "From a text's release to the SMSC's acceptance.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 14)}),

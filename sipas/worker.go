@@ -309,6 +309,16 @@ func (w *worker) deliver(ctx context.Context, d callsign.Delivery, released time
 		w.metrics.deliveries.WithLabelValues(reason).Inc()
 		w.Recorder.Record(callsign.Event{Call: d.Call, Tenant: d.Profile.Tenant, At: time.Now(), Kind: callsign.EventSkipped, Reason: reason})
 	}
+	if w.OptOuts != nil {
+		switch refused, known := w.OptOuts.Refuses(d.Call.Caller, d.Call.Callee); {
+		case !known:
+			skip(Unavailable)
+			return
+		case refused:
+			skip(OptedOut)
+			return
+		}
+	}
 	refusal, err := w.Claims.Claim(ctx, d)
 	switch {
 	case err != nil:

@@ -13,7 +13,7 @@ const eraseStep = 500
 // Erase forgets whom m belongs to: the subscriber, and in the tenant's calls, and in those that are nobody's to read, the
 // number on either side with every text, message and identifier that leads to it. That a call was, when, and why it ended as
 // it did stays. It tells how many calls these were; ErrNotFound if nothing was kept of m. After any other error some may
-// be left: call it again.
+// be left: call it again. An opt-out stays, as m's own objection: without it m would be sent texts again.
 func (e *Engine) Erase(ctx context.Context, sc callsign.Scope, m callsign.MSISDN) (calls int64, err error) {
 	what := "erase " + m.String()
 	if m == 0 {

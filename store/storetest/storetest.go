@@ -34,6 +34,11 @@ type Engine interface {
 	Forget(ctx context.Context, before time.Time) (n int64, err error)
 	Erase(context.Context, callsign.Scope, callsign.MSISDN) (calls int64, err error)
 
+	OptOut(context.Context, callsign.OptOut) (changed bool, err error)
+	OptIn(ctx context.Context, caller, callee callsign.MSISDN) (changed bool, err error)
+	OptOuts(ctx context.Context, after callsign.OptOut, limit int) ([]callsign.OptOut, error)
+	OptOutsOf(ctx context.Context, caller callsign.MSISDN) ([]callsign.OptOut, error)
+
 	PutKey(context.Context, callsign.Key) error
 	KeyByHash(context.Context, [32]byte) (callsign.Key, error)
 	Keys(context.Context, callsign.Scope) ([]callsign.Key, error)
@@ -62,6 +67,9 @@ func Run(t *testing.T, open func(t *testing.T) Engine) {
 		"import: each subscriber is told once, with what it says":          importTold,
 		"timeline: calls and events in any order, pages, filters, forgets": timeline,
 		"erase: nothing leads to the person any more":                      erase,
+		"opt-outs: kept once, paged, told, and over an erasure":           optOuts,
+		"opt-outs: of many who write one at once, one changes it":         optOutRace,
+		"opt-outs: two nodes' memories obey":                               optOutMemories,
 		"keys: put, find, list, revoke":                                    keys,
 		"contexts: one that has ended is its own error":                    contexts,
 	} {
