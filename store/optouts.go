@@ -38,8 +38,8 @@ type optOutKey struct{ caller, callee callsign.MSISDN }
 // OptOuts has all opt-outs in memory, so that a lost store silences nobody and lets nobody be sent what they refused. One
 // has 16 bytes, a map of them 20 to 40 for each: 100,000 take 4 MB at the most, twice that while all are read again.
 type OptOuts struct {
-	o       OptOutsOptions
-	wake    chan struct{} // holds one value while something has to be read
+	o    OptOutsOptions
+	wake chan struct{} // holds one value while something has to be read
 
 	mu      sync.Mutex
 	refused map[optOutKey]struct{} // nil until all were read once

@@ -25,6 +25,7 @@ type engine interface {
 	sigsync.Keeper
 	store.Truth
 	store.EventKeeper
+	store.OptOutKeeper
 
 	Forget(ctx context.Context, before time.Time) (n int64, err error)
 	Open(context.Context) error

@@ -67,6 +67,7 @@ type daemon struct {
 	opening  atomic.Pointer[error] // why the store is not open yet; nil: it is
 	draining atomic.Bool
 	cached   *store.Cached
+	optOuts  *store.OptOuts
 	journal  *store.Journal
 	bridge   *gsmbridge.Bridge
 	workers  *sipas.Workers
@@ -112,8 +113,12 @@ func newDaemon(config *Config, log *slog.Logger) (_ *daemon, err error) {
 	d.cached = store.NewCached(store.CachedOptions{
 		Truth: truth, Snapshot: config.inStateDir("memory.snapshot"), Metrics: metrics, Log: room("store"),
 	})
+	d.optOuts = store.NewOptOuts(store.OptOutsOptions{Keeper: d.engine, Metrics: metrics, Log: room("store")})
 	d.journal = store.NewJournal(store.JournalOptions{Keep: d.engine, Metrics: metrics, Log: room("journal")})
-	if d.bridge, err = gsmbridge.New(gsmbridge.Options{Config: config.SMPP, Recorder: d.journal, Learned: config.inStateDir("links.json"), Metrics: metrics, Log: room("gsmbridge")}); err != nil {
+	if d.bridge, err = gsmbridge.New(gsmbridge.Options{
+		Config: config.SMPP, Inbox: api.NewKeywords(d.optOuts, metrics), Recorder: d.journal,
+		Learned: config.inStateDir("links.json"), Metrics: metrics, Log: room("gsmbridge"),
+	}); err != nil {
 		return nil, err
 	}
 	repeat, err := config.Show.RepeatPeriod()
@@ -129,7 +134,7 @@ func newDaemon(config *Config, log *slog.Logger) (_ *daemon, err error) {
 		claims = redis.NewClaims(d.redis, own, limits)
 	}
 	if d.workers, err = sipas.New(sipas.Options{
-		Config: config.Show, Profiles: d.cached, Claims: claims, Bridge: d.bridge, Recorder: d.journal,
+		Config: config.Show, Profiles: d.cached, Claims: claims, OptOuts: d.optOuts, Bridge: d.bridge, Recorder: d.journal,
 		Hush: d.relay.Hush, Metrics: metrics, Log: room("sipas"),
 	}); err != nil {
 		return nil, err
@@ -163,7 +168,7 @@ func (d *daemon) close() {
 // write to. The relay forwards to the very end.
 func (d *daemon) run(ctx context.Context) error {
 	relaying := start(context.WithoutCancel(ctx), d.relay.Run)
-	keepers := []func(context.Context) error{d.open, d.cached.Run, d.journal.Run, d.intake.Run, d.forget}
+	keepers := []func(context.Context) error{d.open, d.cached.Run, d.optOuts.Run, d.journal.Run, d.intake.Run, d.forget}
 	if d.redis != nil {
 		keepers = append(keepers, d.redis.Run, d.profiles.Run)
 	}
@@ -270,6 +275,9 @@ func (d *daemon) problems() []api.Problem {
 		if err := d.engine.Ping(ctx); err != nil {
 			problems = append(problems, api.Problem{Part: "store", Problem: err.Error(), Do: "see that the store of store.url can be reached"})
 		}
+	}
+	if !d.optOuts.Loaded() {
+		problems = append(problems, api.Problem{Part: "opt-outs", Problem: "they are not read yet, so nothing is sent", Do: "see that the store of store.url can be reached; it is tried again by itself"})
 	}
 	if d.redis != nil && d.redis.Down() != nil {
 		problems = append(problems, api.Problem{
