@@ -274,10 +274,9 @@ func (d *daemon) problems() []api.Problem {
 		defer cancel()
 		if err := d.engine.Ping(ctx); err != nil {
 			problems = append(problems, api.Problem{Part: "store", Problem: err.Error(), Do: "see that the store of store.url can be reached"})
+		} else if !d.optOuts.Loaded() {
+			problems = append(problems, api.Problem{Part: "opt-outs", Problem: "they are not read yet, so nothing is sent", Do: "nothing: they are read again by themselves"})
 		}
-	}
-	if !d.optOuts.Loaded() {
-		problems = append(problems, api.Problem{Part: "opt-outs", Problem: "they are not read yet, so nothing is sent", Do: "see that the store of store.url can be reached; it is tried again by itself"})
 	}
 	if d.redis != nil && d.redis.Down() != nil {
 		problems = append(problems, api.Problem{
