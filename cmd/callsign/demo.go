@@ -127,7 +127,7 @@ func (d *demo) start(dir string) (stage, error) {
 
 // keys makes the keys of the administrator and of the IM system, as soon as the store is open.
 func (d *demo) keys() error {
-	if err := wait(d.ctx, "the store to open", func() (bool, error) { return d.daemon.opening.Load() == nil, nil }); err != nil {
+	if err := wait(d.ctx, "the store to open and opt-outs to be read", func() (bool, error) { return d.daemon.opening.Load() == nil && d.daemon.optOuts.Loaded(), nil }); err != nil {
 		return err
 	}
 	make := func(name string, scope callsign.Scope) (string, error) {
