@@ -131,7 +131,7 @@ func TestNothingIsSentOnceTheCallIsOver(t *testing.T) {
 		})
 	})
 	t.Run("while the window is full", func(t *testing.T) {
-		inLab(t, []*smsc.Options{{Behaviour: smsc.Behaviour{Delay: 5 * time.Second}}}, func(c *LinkConfig, _ *Options) { c.Window = 1 }, func(t *testing.T, l *lab) {
+		inLab(t, []*smsc.Options{{Behaviour: smsc.Behaviour{Delay: smsc.Duration(5 * time.Second)}}}, func(c *LinkConfig, _ *Options) { c.Window = 1 }, func(t *testing.T, l *lab) {
 			first := make(chan callsign.Outcome, 1)
 			go func() { first <- l.Deliver(t.Context(), delivery("first")) }()
 			synctest.Wait()
@@ -151,7 +151,7 @@ func TestNothingIsSentOnceTheCallIsOver(t *testing.T) {
 		})
 	})
 	t.Run("after the write its answer still counts", func(t *testing.T) {
-		inLab(t, []*smsc.Options{{Behaviour: smsc.Behaviour{Delay: 2 * time.Second}}}, nil, func(t *testing.T, l *lab) {
+		inLab(t, []*smsc.Options{{Behaviour: smsc.Behaviour{Delay: smsc.Duration(2 * time.Second)}}}, nil, func(t *testing.T, l *lab) {
 			ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, answered)
 			defer cancel()
 			if got := l.Deliver(ctx, delivery("hi")); got.State != callsign.Accepted {

@@ -263,6 +263,8 @@ func TestCommandsSayWhatIsWrong(t *testing.T) {
 		"nobody answers":              {[]string{"subscriber", "list", "--key", "cs_x", "--server", "http://127.0.0.1:1"}, exitFailed, "is callsign serve running"},
 		"a store that is no database": {[]string{"migrate", "-c", noDatabase}, exitFailed, "no SQLite database"},
 		"an SMSC's address in use":    {[]string{"smsc", "--listen", "127.0.0.1:-1"}, exitFailed, "--listen"},
+		"an SMSC's account":           {[]string{"smsc", "--account", "x"}, exitUsage, "write it like ID:PASSWORD"},
+		"an SMSC's behaviour":         {[]string{"smsc", "--behaviour", unknown}, exitUsage, "GET /behaviour shows all keys"},
 		"the default configuration":   {[]string{"config"}, exitOK, "caller_ranges: []"},
 		"filter criteria":             {[]string{"ifc", "--server", "sip:as.test"}, exitOK, "<ServerName>sip:as.test</ServerName>"},
 		"no filter criteria":          {[]string{"ifc", "--lint", unknown}, exitFailed, "no InitialFilterCriteria"},

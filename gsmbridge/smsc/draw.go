@@ -15,8 +15,11 @@ const screenWidth = 36
 // Draw draws the handset that shows m. The text is foreign: control characters don't reach the terminal.
 func Draw(w io.Writer, m Message) error {
 	kind := "SMS"
-	if m.Flash {
+	switch {
+	case m.Flash:
 		kind = "Flash SMS"
+	case m.USSD:
+		kind = "USSD"
 	}
 	var foot []string // what is known of how it came
 	if m.From != "" {

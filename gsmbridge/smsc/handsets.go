@@ -2,8 +2,6 @@ package smsc
 
 import (
 	"context"
-	"encoding/json"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -16,7 +14,8 @@ type Message struct {
 	To         callsign.MSISDN `json:"to"`
 	From       string          `json:"from,omitempty"` // source_addr, as it was sent
 	Text       string          `json:"text"`
-	Flash      bool            `json:"flash"` // shown at once and not stored
+	Flash      bool            `json:"flash"`          // shown at once and not stored
+	USSD       bool            `json:"ussd,omitempty"` // not an SMS: shown until its session ends
 	Encoding   string          `json:"encoding"`
 	DataCoding byte            `json:"data_coding"`
 	Units      int             `json:"units"` // septets, or UTF-16 units
@@ -36,10 +35,17 @@ type handsets struct {
 	shown   map[callsign.MSISDN][]Message // oldest first
 	order   []callsign.MSISDN             // in which they were first sent something
 	changed chan struct{}                 // closed at the next message
+
+	questions map[callsign.MSISDN]*question
+	connected map[callsign.MSISDN]struct{}
+	readers   map[chan Message]struct{}
 }
 
 func newHandsets() handsets {
-	return handsets{shown: make(map[callsign.MSISDN][]Message), changed: make(chan struct{})}
+	return handsets{
+		shown: map[callsign.MSISDN][]Message{}, changed: make(chan struct{}),
+		questions: map[callsign.MSISDN]*question{}, connected: map[callsign.MSISDN]struct{}{}, readers: map[chan Message]struct{}{},
+	}
 }
 
 func (h *handsets) add(m Message) {
@@ -49,6 +55,7 @@ func (h *handsets) add(m Message) {
 	if !known {
 		if len(h.order) == maxHandsets {
 			delete(h.shown, h.order[0])
+			delete(h.questions, h.order[0])
 			h.order = h.order[1:]
 		}
 		h.order = append(h.order, m.To)
@@ -57,6 +64,14 @@ func (h *handsets) add(m Message) {
 		messages = messages[1:]
 	}
 	h.shown[m.To] = append(messages, m)
+	for r := range h.readers {
+		select {
+		case r <- m:
+		default: // it reads too slowly: it is told so by the end of its stream
+			delete(h.readers, r)
+			close(r)
+		}
+	}
 	close(h.changed)
 	h.changed = make(chan struct{})
 }
@@ -88,24 +103,55 @@ func (s *Server) Wait(ctx context.Context, to callsign.MSISDN, n int) ([]Message
 	}
 }
 
-// Handler serves the handsets: GET /handsets lists them with their last message, GET /handsets/{msisdn} all of one's messages.
-func (s *Server) Handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /handsets", func(w http.ResponseWriter, _ *http.Request) { s.serveJSON(w, s.handsets.last()) })
-	mux.HandleFunc("GET /handsets/{msisdn}", func(w http.ResponseWriter, r *http.Request) {
-		to, err := callsign.ParseMSISDN(r.PathValue("msisdn"))
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
-			return
-		}
-		messages := s.Messages(to)
-		if messages == nil {
-			http.Error(w, to.E164()+" has been sent nothing", http.StatusNotFound)
-			return
-		}
-		s.serveJSON(w, messages)
-	})
-	return mux
+// ask keeps a question that a handset shows; the one before is over.
+func (h *handsets) ask(m callsign.MSISDN, q *question) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.questions[m] = q
+}
+
+// asked takes the question that a handset shows, nil if there is none.
+func (h *handsets) asked(m callsign.MSISDN) *question {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	q := h.questions[m]
+	delete(h.questions, m)
+	return q
+}
+
+// Connect says whether a handset's call is connected, of at most 10,000 that are.
+func (s *Server) Connect(m callsign.MSISDN, connected bool) {
+	h := &s.handsets
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !connected {
+		delete(h.connected, m)
+	} else if len(h.connected) < maxHandsets {
+		h.connected[m] = struct{}{}
+	}
+}
+
+func (h *handsets) isConnected(m callsign.MSISDN) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_, connected := h.connected[m]
+	return connected
+}
+
+// readerQueue is how many messages a reader of the stream may lag behind.
+const readerQueue = 256
+
+// read gives all messages from now on, until stop; the channel is closed for a reader who is too slow.
+func (h *handsets) read() (messages <-chan Message, stop func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r := make(chan Message, readerQueue)
+	h.readers[r] = struct{}{}
+	return r, func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		delete(h.readers, r)
+	}
 }
 
 // handset is a handset in the list of them.
@@ -124,11 +170,4 @@ func (h *handsets) last() []handset {
 		list = append(list, handset{to, len(messages), messages[len(messages)-1]})
 	}
 	return list
-}
-
-func (s *Server) serveJSON(w http.ResponseWriter, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	if err := json.NewEncoder(w).Encode(v); err != nil {
-		s.Log.Debug("handsets were not read to the end", "err", err)
-	}
 }
