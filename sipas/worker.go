@@ -291,7 +291,8 @@ func (w *worker) release(ctx context.Context, s *setup) {
 	d := s.served.delivery
 	ctx, cancel := context.WithCancelCause(ctx)
 	ctx, stop := context.WithDeadlineCause(ctx, s.last.Add(w.Config.Window), errTooLate) // of the event, however late it is read
-	s.cancel = func(cause error) { // not when it is delivered: a text that is not shown yet may be taken back when the call is over
+	// It is not called when the text is delivered: one that is not shown yet may be taken back when the call is over.
+	s.cancel = func(cause error) {
 		cancel(cause)
 		stop()
 	}
