@@ -6,12 +6,13 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 missing=
-for pair in gcc:build-essential sipp:sip-tester tshark:tshark node:nodejs npm:npm kamailio:kamailio redis-server:redis-server redis-cli:redis-tools; do
+for pair in gcc:build-essential sipp:sip-tester tshark:tshark node:nodejs npm:npm kamailio:kamailio redis-server:redis-server redis-cli:redis-tools bearerbox:kannel; do
 	command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair#*:}"
 done
 for pair in ims_isc:kamailio-ims-modules presence:kamailio-presence-modules; do # no commands, but Kamailio's modules
 	ls /usr/lib/*/kamailio/modules/"${pair%%:*}.so" >/dev/null 2>&1 || missing="$missing ${pair#*:}"
 done
+perl -MNet::SMPP -e 1 2>/dev/null || missing="$missing libnet-smpp-perl"
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$missing postgresql" # not in PATH either
 sh deploy/install.sh $missing || exit 1
 npm install --silent --no-audit --no-fund --prefix "$work/node" smpp@0.5.1 >"$work/npm.log" 2>&1 || {

@@ -64,16 +64,21 @@ func running(t *testing.T, b *Bridge) (stop func()) {
 	return stop
 }
 
-// texts are what the peers are sent, and how.
+// texts are what the peers are sent, what of it, and how.
 var texts = []struct {
-	text       string
-	dataCoding byte
+	text, shown string
+	dataCoding  byte
 }{
-	{"On holiday. Call me tomorrow!", 0xF0},
-	{"Grüße [€] {~} @ ÇΔ", 0xF0},
-	{"我在开会 😀 稍后回电", 0x18},
-	{"İstanbul'dayım, çok meşgul", 0x18},
-	{"أنا في اجتماع", 0x18},
+	{"On holiday. Call me tomorrow!", "On holiday. Call me tomorrow!", 0xF0},
+	{"Grüße [€] {~} @ ÇΔ", "Grüße [€] {~} @ ÇΔ", 0xF0},
+	{"我在开会 😀 稍后回电", "我在开会 😀 稍后回电", 0x18},
+	{"İstanbul'dayım, çok meşgul", "İstanbul'dayım, çok meşgul", 0x18},
+	{"أنا في اجتماع", "أنا في اجتماع", 0x18},
+	{"👨‍👩‍👧‍👦 at the sea 👍🏽", "👨‍👩‍👧‍👦 at the sea 👍🏽", 0x18},
+	{strings.Repeat("a", 160), strings.Repeat("a", 160), 0xF0},
+	{strings.Repeat("a", 161), strings.Repeat("a", 157) + "...", 0xF0},
+	{strings.Repeat("我", 70), strings.Repeat("我", 70), 0x18},
+	{strings.Repeat("我", 71), strings.Repeat("我", 69) + "…", 0x18},
 }
 
 func TestLoopback(t *testing.T) {
@@ -96,7 +101,7 @@ func TestLoopback(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, m := range messages {
-		if m.Text != texts[i].text || m.DataCoding != texts[i].dataCoding || !m.Flash || m.From != "10086" {
+		if m.Text != texts[i].shown || m.DataCoding != texts[i].dataCoding || !m.Flash || m.From != "10086" {
 			t.Errorf("got %+v, want %+v as a Flash SMS from 10086", m, texts[i])
 		}
 	}
@@ -154,7 +159,7 @@ func TestNodeSMPP(t *testing.T) {
 		happened[e.Event]++
 		switch e.Event {
 		case "submitted":
-			if e.To != "8613900000001" || e.TON != 1 || e.NPI != 1 || e.From != "10086" || e.Registered != 1 || e.Text != texts[n].text || e.DataCoding != texts[n].dataCoding {
+			if e.To != "8613900000001" || e.TON != 1 || e.NPI != 1 || e.From != "10086" || e.Registered != 1 || e.Text != texts[n].shown || e.DataCoding != texts[n].dataCoding {
 				t.Errorf("node reads %+v, want %+v", e, texts[n])
 			}
 		case "receipted":
@@ -251,7 +256,7 @@ func TestTsharkReadsWhatWeSend(t *testing.T) {
 	for i, c := range texts {
 		text := ""
 		if c.dataCoding == 0xF0 { // 0x18 is reserved in SMPP 3.4 §5.2.19, so its dissector shows the octets alone
-			text = c.text
+			text = c.shown
 		}
 		want := []string{"8613900000001", "0x01", fmt.Sprintf("0x%02x", c.dataCoding), "0x00", "30.000000000", "0x01", "", text}
 		if got := rows[i][:8]; !slices.Equal(got, want) {
@@ -264,7 +269,7 @@ func TestTsharkReadsWhatWeSend(t *testing.T) {
 		// The same octets as the handset gets them: in an SMS-DELIVER, data_coding as its TP-DCS.
 		got := dissect(t, tshark, tpdu(c.dataCoding, octets),
 			[]string{"-o", `uat:user_dlts:"User 0 (DLT=147)","gsm_sms","0","","0",""`}, "gsm_sms.dcs.message_class", "gsm_sms.sms_text")
-		if want := [][]string{{"0x00", c.text}}; !reflect.DeepEqual(got, want) {
+		if want := [][]string{{"0x00", c.shown}}; !reflect.DeepEqual(got, want) {
 			t.Errorf("tshark's gsm_sms reads %q, want %q", got, want)
 		}
 	}
