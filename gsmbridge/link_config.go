@@ -87,6 +87,7 @@ type USSDConfig struct {
 	Operation   string `yaml:"operation" doc:"ussn, a notification, or ussr, a request, which the phone answers"`
 	Session     string `yaml:"session" doc:"its_session_info: none, or numbered"`
 	Ends        string `yaml:"ends" doc:"who ends the session: we, in its_session_info, or the gateway"`
+	Packed      bool   `yaml:"packed" doc:"GSM 7-bit strings go as septets packed into octets, padded with CR, for gateways that hand them on as they are"`
 }
 
 // DefaultLink is what a flash link is if only its name, address, system_id and password are given.

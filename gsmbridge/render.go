@@ -128,7 +128,7 @@ func (l *link) messages(ctx context.Context, d callsign.Delivery, r Rendered) []
 			m.TLVs[smpp.TagQOSTimeToLive] = binary.BigEndian.AppendUint32(nil, uint32(validity/time.Second))
 		}
 		if l.Channel == USSD {
-			l.ussd(m)
+			l.ussd(m, r)
 		}
 		messages = append(messages, m)
 	}

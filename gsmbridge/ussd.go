@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/callsign-as/callsign/gsmbridge/gsm"
 	"github.com/callsign-as/callsign/gsmbridge/smpp"
 )
 
@@ -16,8 +17,11 @@ const (
 )
 
 // ussd makes m a notification, or a request, of the network's side in the gateway's form.
-func (l *link) ussd(m *smpp.Message) {
+func (l *link) ussd(m *smpp.Message, r Rendered) {
 	m.ServiceType = l.USSD.ServiceType
+	if l.USSD.Packed && r.Encoding == gsm.GSM7 {
+		m.ShortMessage = gsm.PackUSSD(m.ShortMessage)
+	}
 	operation := byte(ussnRequest)
 	if l.USSD.Operation == "ussr" {
 		operation = ussrRequest

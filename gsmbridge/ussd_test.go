@@ -53,6 +53,17 @@ func TestUSSDForm(t *testing.T) {
 	}
 }
 
+func TestPackedUSSD(t *testing.T) {
+	inGateways(t, 1, func(l *LinkConfig, o *Options) { firstUSSD(l, o); l.USSD.Packed = true }, func(t *testing.T, l *lab, g []*gateway) {
+		for _, text := range []string{"1234567", "忙"} {
+			l.Deliver(t.Context(), onGERAN(text))
+		}
+		if m := g[0].taken(); string(m[0].ShortMessage) != "\x31\xD9\x8C\x56\xB3\xDD\x1A" || string(m[1].ShortMessage) != "\x5F\xD9" {
+			t.Errorf("got % X and % X", m[0].ShortMessage, m[1].ShortMessage)
+		}
+	})
+}
+
 func TestBusyUSSDFallsToFlash(t *testing.T) {
 	for name, c := range map[string]struct {
 		status   smpp.Status
