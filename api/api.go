@@ -90,7 +90,7 @@ func New(o Options) (*Server, error) {
 	mux := http.NewServeMux()
 	rest := newREST(mux, o.Version)
 	for _, register := range []func(huma.API){
-		s.registerSubscribers, s.registerPerson, s.registerAccounts, s.registerImport, s.registerCalls, s.registerKeys, s.registerHealth,
+		s.registerSubscribers, s.registerPerson, s.registerAccounts, s.registerImport, s.registerEvents, s.registerCalls, s.registerKeys, s.registerHealth,
 	} {
 		register(rest)
 	}

@@ -401,7 +401,7 @@ func TestEveryDoorIsInTheDocument(t *testing.T) {
 	want := []string{
 		"DELETE /v1/keys/{id}", "DELETE /v1/subscribers/{msisdn}", "DELETE /v1/subscribers/{msisdn}/accounts/{network}/{account}",
 		"GET /healthz", "GET /readyz", "GET /v1/calls", "GET /v1/calls/{id}", "GET /v1/keys", "GET /v1/subscribers",
-		"GET /v1/subscribers/{msisdn}", "GET /v1/subscribers/{msisdn}/export", "POST /v1/import", "POST /v1/keys", "POST /v1/subscribers/{msisdn}/erase", "POST /v1/whatif", "PUT /v1/subscribers/{msisdn}",
+		"GET /v1/subscribers/{msisdn}", "GET /v1/subscribers/{msisdn}/export", "POST /v1/events", "POST /v1/import", "POST /v1/keys", "POST /v1/subscribers/{msisdn}/erase", "POST /v1/whatif", "PUT /v1/subscribers/{msisdn}",
 		"PUT /v1/subscribers/{msisdn}/accounts/{network}/{account}", "PUT /v1/subscribers/{msisdn}/signature",
 	}
 	if !slices.Equal(got, want) {

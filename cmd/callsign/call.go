@@ -247,6 +247,7 @@ func explain(reason string) string {
 		sipas.OwnNumber:        "subscribers who call themselves are shown nothing",
 		sipas.CallerOutOfRange: "show.caller_ranges does not have the caller: add a prefix like +8613, or any",
 		sipas.FixedLine:        "the caller's number is a fixed line's: those show no texts",
+		sipas.OptedOut:         "the caller has opted out by SMS: START from their phone undoes it",
 		sipas.NoText:           "the subscriber has nothing to show: callsign signature put NUMBER TEXT sets one",
 		sipas.Unavailable:      "the store did not answer in time: see /readyz",
 		ims.Diverted:           "another number was dialled: the text of who took the call over would tell who that is",

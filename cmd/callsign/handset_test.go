@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/callsign-as/callsign/api"
 	"github.com/callsign-as/callsign/gsmbridge"
 	"github.com/callsign-as/callsign/gsmbridge/smsc"
 	"github.com/callsign-as/callsign/sipas"
@@ -91,6 +92,11 @@ func TestTheHandsetHasItsSay(t *testing.T) {
 		}, []string{onFlash, onUSSD}},
 		{"STOP is confirmed once", func() { send("Stop!"); send("STOP") }, []string{onFlash, stopped, onUSSD}},
 		{"and obeyed at once", func() { placed(t, d) }, []string{onFlash, stopped, onUSSD}},
+		{"what-if tells it", func() {
+			if r, err := d.whatIf(t.Context(), api.WhatIfRequest{Caller: demoCaller, Callee: demoSubscriber}); err != nil || r.Refusal != sipas.OptedOut {
+				t.Errorf("got %+v, %v", r, err)
+			}
+		}, []string{onFlash, stopped, onUSSD}},
 		{"START is confirmed", func() { send("start") }, []string{onFlash, stopped, started, onUSSD}},
 	} {
 		step.do()

@@ -325,8 +325,13 @@ func (d *daemon) whatIf(ctx context.Context, in api.WhatIfRequest) (out api.What
 		out.Reasons = append(out.Reasons, r.Rule+": "+verdict)
 	}
 	out.Reasons = append(out.Reasons, d.access(call))
-	if !decision.Show {
-		out.Refusal = decision.Refusal
+	if out.Refusal = decision.Refusal; decision.Show {
+		if refused, _ := d.optOuts.Refuses(in.Caller, in.Callee); refused {
+			out.Reasons = append(out.Reasons, "the caller has not opted out: no ("+sipas.OptedOut+")")
+			out.Refusal = sipas.OptedOut
+		}
+	}
+	if out.Refusal != "" {
 		return out, nil
 	}
 	rendered, err := d.bridge.Render(callsign.Delivery{Call: call, Profile: profile, Text: decision.Text}, "")
