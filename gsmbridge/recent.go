@@ -28,7 +28,7 @@ func newRecent[T any](limit int, keep time.Duration) *recent[T] {
 
 // add keeps v, and tells how many values had to go: too old, or for lack of room.
 func (r *recent[T]) add(key string, v T, now time.Time) (old, full int) {
-	for ; len(r.order) > 0 && (len(r.order) >= r.limit || now.After(r.order[0].until)); r.order = r.order[1:] {
+	for ; len(r.order) > 0 && (r.order[0].removed || len(r.order) >= r.limit || now.After(r.order[0].until)); r.order = r.order[1:] {
 		switch oldest := r.order[0]; {
 		case oldest.removed:
 			continue
@@ -45,9 +45,10 @@ func (r *recent[T]) add(key string, v T, now time.Time) (old, full int) {
 	return old, full
 }
 
-// remove makes k not found any more.
+// remove makes k not found any more, and lets go of its value.
 func (r *recent[T]) remove(k *kept[T]) {
-	k.removed = true
+	var none T
+	k.removed, k.value = true, none
 	switch first := r.byKey[k.key]; {
 	case first != k:
 		for first.next != k {
