@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -148,9 +149,7 @@ func TestNetSMPP(t *testing.T) {
 			"destination_addr": "8613900000001", "dest_addr_ton": 1.0, "dest_addr_npi": 1.0, "source_addr": "10086", "data_coding": float64(dataCoding),
 			"esm_class": 0.0, "registered_delivery": 1.0, "service_type": "",
 		}
-		for k, v := range more {
-			want[k] = v
-		}
+		maps.Copy(want, more)
 		for k, v := range want {
 			if fmt.Sprint(got[k]) != fmt.Sprint(v) {
 				t.Errorf("%q: Perl reads %s %v, want %v", text, k, got[k], v)
