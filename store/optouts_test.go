@@ -88,9 +88,9 @@ func (d *desk) OptOutsOf(_ context.Context, caller callsign.MSISDN) (all []calls
 func (d *desk) Changes(ctx context.Context, changed func(callsign.MSISDN, uint64), lost func()) error {
 	feed := make(chan callsign.MSISDN, 16)
 	d.mu.Lock()
-	if d.away != nil {
+	if why := d.away; why != nil {
 		d.mu.Unlock()
-		return d.away
+		return why
 	}
 	d.feeds[feed] = struct{}{}
 	d.mu.Unlock()
