@@ -520,6 +520,10 @@ func (b *bubble) connect() *source {
 	if c == nil {
 		b.t.Fatalf("the connection was refused with %s", resp.Status)
 	}
+	c.conn.SetPingHandler(func(data string) error { // a pipe holds nothing: nobody may read the answer any more
+		go func() { _ = c.conn.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(time.Second)) }()
+		return nil
+	})
 	return c
 }
 
