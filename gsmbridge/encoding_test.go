@@ -35,29 +35,6 @@ var ussdStrings = []struct {
 	{strings.Repeat("我", 81), strings.Repeat("我", 79) + "…", 0x48},
 }
 
-// ussdBridge runs a bridge with one USSD gateway.
-func ussdBridge(t *testing.T, address string, tap func(net.Conn) net.Conn) (b *Bridge, stop func()) {
-	t.Helper()
-	b, err := New(Options{Config: Config{Links: []LinkConfig{
-		{Name: "a", Address: address, SystemID: "callsign", Password: "secret", Sender: "10086", Channel: USSD},
-	}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if dial := b.links[0].dial; tap != nil {
-		b.links[0].dial = func(ctx context.Context) (net.Conn, error) {
-			conn, err := dial(ctx)
-			if err != nil {
-				return nil, err
-			}
-			return tap(conn), nil
-		}
-	}
-	stop = running(t, b)
-	peer.Until(t, "the link is bound", func() bool { return b.Links()[0].Bound })
-	return b, stop
-}
-
 func TestTsharkReadsUSSD(t *testing.T) {
 	tshark := peer.Tshark(t)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -69,7 +46,7 @@ func TestTsharkReadsUSSD(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- server.Run(ctx, ln) }()
 	var tapped *capture
-	b, stop := ussdBridge(t, ln.Addr().String(), func(conn net.Conn) net.Conn {
+	b, _, stop := connected(t, USSD, ln.Addr().String(), func(conn net.Conn) net.Conn {
 		tapped = newCapture(conn)
 		return tapped
 	})
@@ -158,7 +135,7 @@ func TestNetSMPP(t *testing.T) {
 	}
 	t.Run("flash SMS", func(t *testing.T) {
 		address, saw := start(t)
-		b, _, stop := connected(t, address, nil)
+		b, _, stop := connected(t, Flash, address, nil)
 		for _, c := range texts {
 			if o := b.Deliver(t.Context(), delivery(c.text)); o.State != callsign.Accepted {
 				t.Errorf("got %+v", o)
@@ -175,7 +152,7 @@ func TestNetSMPP(t *testing.T) {
 	})
 	t.Run("USSD", func(t *testing.T) {
 		address, saw := start(t)
-		b, stop := ussdBridge(t, address, nil)
+		b, _, stop := connected(t, USSD, address, nil)
 		for _, c := range ussdStrings {
 			if o := b.Deliver(t.Context(), onGERAN(c.text)); o.State != callsign.Accepted {
 				t.Errorf("got %+v", o)

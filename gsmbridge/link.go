@@ -23,6 +23,7 @@ type link struct {
 	bridge    *Bridge
 	log       *slog.Logger
 	source    smpp.Address
+	to        smpp.Address // of every text, without its number
 	esmClass  byte
 	meanings  map[smpp.Status]class
 	pace      *pace
@@ -39,10 +40,11 @@ type link struct {
 }
 
 func newLink(c LinkConfig, b *Bridge) *link {
-	source, _ := senderAddress(c.Sender, c.SenderType) // Validate has seen to it
+	source, _ := senderAddress(c.Sender, c.SenderType) // Validate has seen to it, and to the types
+	ton, npi, _ := numberType(c.Destination.Type)
 	l := &link{
 		LinkConfig: c, bridge: b, log: b.log.With("link", c.Name),
-		source: source, esmClass: esmClass(c.Mode), meanings: c.meanings(),
+		source: source, to: smpp.Address{TON: ton, NPI: npi}, esmClass: esmClass(c.Mode), meanings: c.meanings(),
 		pace: newPace(c.Rate, c.Parts), obsolete: make(chan *text, 1024),
 		down: "it has not been started yet", since: time.Now(),
 	}

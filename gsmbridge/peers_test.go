@@ -24,12 +24,12 @@ import (
 	"github.com/callsign-as/callsign/gsmbridge/smsc"
 )
 
-// connected runs a bridge with one link to address until the test ends; stop ends it sooner.
-func connected(t *testing.T, address string, tap func(net.Conn) net.Conn) (b *Bridge, timeline *recorder, stop func()) {
+// connected runs a bridge with one link of a channel to address until the test ends; stop ends it sooner.
+func connected(t *testing.T, channel, address string, tap func(net.Conn) net.Conn) (b *Bridge, timeline *recorder, stop func()) {
 	t.Helper()
 	timeline = &recorder{}
 	b, err := New(Options{Recorder: timeline, Config: Config{Links: []LinkConfig{
-		{Name: "a", Address: address, SystemID: "callsign", Password: "secret", Sender: "10086"},
+		{Name: "a", Address: address, SystemID: "callsign", Password: "secret", Sender: "10086", Channel: channel},
 	}}})
 	if err != nil {
 		t.Fatal(err)
@@ -90,7 +90,7 @@ func TestLoopback(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- server.Run(ctx, ln) }()
-	b, timeline, stop := connected(t, ln.Addr().String(), nil)
+	b, timeline, stop := connected(t, Flash, ln.Addr().String(), nil)
 	for _, c := range texts {
 		if got := b.Deliver(t.Context(), delivery(c.text)); got.State != callsign.Accepted {
 			t.Errorf("%q: got %+v, want it accepted", c.text, got)
@@ -133,7 +133,7 @@ func TestNodeSMPP(t *testing.T) {
 	if !lines.Scan() {
 		t.Fatal("node does not say its port")
 	}
-	b, timeline, stop := connected(t, "127.0.0.1:"+lines.Text(), nil)
+	b, timeline, stop := connected(t, Flash, "127.0.0.1:"+lines.Text(), nil)
 	for _, c := range texts {
 		if got := b.Deliver(t.Context(), delivery(c.text)); got.State != callsign.Accepted {
 			t.Errorf("%q: got %+v, want it accepted", c.text, got)
@@ -236,7 +236,7 @@ func TestTsharkReadsWhatWeSend(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- server.Run(ctx, ln) }()
 	var taps []*capture
-	b, timeline, stop := connected(t, ln.Addr().String(), func(conn net.Conn) net.Conn {
+	b, timeline, stop := connected(t, Flash, ln.Addr().String(), func(conn net.Conn) net.Conn {
 		taps = append(taps, newCapture(conn))
 		return taps[len(taps)-1]
 	})

@@ -155,8 +155,9 @@ func (l *link) sender(c callsign.Call) smpp.Address {
 
 // destination is m as the link writes numbers.
 func (l *link) destination(m callsign.MSISDN) smpp.Address {
-	ton, npi, _ := numberType(l.Destination.Type) // Validate has seen to it
-	return smpp.Address{TON: ton, NPI: npi, Number: l.Destination.Prefix + strings.TrimPrefix(number(m), l.Destination.Strip)}
+	a := l.to
+	a.Number = l.Destination.Prefix + strings.TrimPrefix(number(m), l.Destination.Strip)
+	return a
 }
 
 func number(m callsign.MSISDN) string { return strconv.FormatUint(uint64(m), 10) }
