@@ -132,8 +132,8 @@ func (l *link) try(ctx context.Context, d callsign.Delivery, patient bool) attem
 	if err != nil {
 		return leave(anywhere, "it failed too often, and is tried again in a moment")
 	}
+	defer func() { done(!a.fault) }() // also where submit panics: an open circuit waits for the word of the one that tries it
 	a = l.submit(ctx, s, d, r, a)
-	done(!a.fault)
 	return a
 }
 
