@@ -22,7 +22,7 @@ type awaited struct {
 	caller callsign.MSISDN
 	whole  *text // nil once its last receipt came: it is kept to know that again
 	link   *link
-	stat   string // the last that was said
+	stat   string // what was said last on its way
 }
 
 // text is what a receipt is recorded with.
@@ -115,8 +115,10 @@ func (b *Bridge) receipt(l *link, e early) {
 		r.lose("duplicate", 1)
 		return
 	}
-	if a.stat = e.receipt.Stat; e.receipt.Final() {
+	if e.receipt.Final() {
 		a.whole = nil
+	} else {
+		a.stat = strings.Clone(e.receipt.Stat) // the receipt's text needn't stay for it
 	}
 	r.mu.Unlock()
 	b.receipted(said, link, e.receipt, now)

@@ -10,6 +10,7 @@ import (
 type recent[T any] struct {
 	limit int
 	keep  time.Duration
+	began time.Time
 	byKey map[string]*kept[T]
 	order []*kept[T] // oldest first
 }
@@ -17,29 +18,30 @@ type recent[T any] struct {
 type kept[T any] struct {
 	value   T
 	key     string
-	until   time.Time
+	until   time.Duration // since began
 	removed bool
 	next    *kept[T] // of the same key, the one before
 }
 
 func newRecent[T any](limit int, keep time.Duration) *recent[T] {
-	return &recent[T]{limit: limit, keep: keep, byKey: make(map[string]*kept[T])}
+	return &recent[T]{limit: limit, keep: keep, began: time.Now(), byKey: make(map[string]*kept[T])}
 }
 
 // add keeps v, and tells how many values had to go: too old, or for lack of room.
 func (r *recent[T]) add(key string, v T, now time.Time) (old, full int) {
-	for ; len(r.order) > 0 && (r.order[0].removed || len(r.order) >= r.limit || now.After(r.order[0].until)); r.order = r.order[1:] {
+	age := now.Sub(r.began)
+	for ; len(r.order) > 0 && (r.order[0].removed || len(r.order) >= r.limit || age > r.order[0].until); r.order = r.order[1:] {
 		switch oldest := r.order[0]; {
 		case oldest.removed:
 			continue
-		case now.After(oldest.until):
+		case age > oldest.until:
 			old++
 		default:
 			full++
 		}
 		r.remove(r.order[0])
 	}
-	k := &kept[T]{value: v, key: key, until: now.Add(r.keep), next: r.byKey[key]}
+	k := &kept[T]{value: v, key: key, until: age + r.keep, next: r.byKey[key]}
 	r.byKey[key] = k
 	r.order = append(r.order, k)
 	return old, full

@@ -145,7 +145,7 @@ func TestClaimsAreBounded(t *testing.T) {
 			t.Fatalf("caller %d: %s", i, refusal)
 		}
 	}
-	for name, n := range map[string]int{"calls": len(c.calls.pages), "seen": len(c.seen.pages), "grants": len(c.grants.pages)} {
+	for name, n := range map[string]int{"calls": len(c.calls.at), "seen": len(c.seen.at), "grants": len(c.grants.at)} {
 		if n != 10 {
 			t.Errorf("%d %s are remembered, want 10", n, name)
 		}
@@ -169,7 +169,7 @@ func TestClaimsForgetWhatIsOver(t *testing.T) {
 		}
 		time.Sleep(time.Hour)
 		_, _ = c.Claim(t.Context(), delivery(1000, 2, "a", "x"))
-		if got := [...]int{len(c.calls.pages), len(c.seen.pages), len(c.grants.pages)}; got != [...]int{1, 1, 1} {
+		if got := [...]int{len(c.calls.at), len(c.seen.at), len(c.grants.at)}; got != [...]int{1, 1, 1} {
 			t.Errorf("remembered are %v, want the last one only", got)
 		}
 	})
