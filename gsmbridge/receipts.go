@@ -22,7 +22,6 @@ type awaited struct {
 	caller callsign.MSISDN
 	whole  *text // nil once its last receipt came: it is kept to know that again
 	link   *link
-	stat   string // what was said last on its way
 }
 
 // text is what a receipt is recorded with.
@@ -30,6 +29,7 @@ type text struct {
 	call       callsign.Call
 	tenant, id string
 	sent       time.Time
+	stat       string          // what was said last on its way
 	over       <-chan struct{} // closed: the call is, so a receipt is late
 	keep       func() bool     // it needn't be taken back when the call is over; nil: it would not be
 }
@@ -110,7 +110,7 @@ func (b *Bridge) receipt(l *link, e early) {
 		return
 	}
 	said, link := a.whole, a.link
-	if said == nil || a.stat == e.receipt.Stat {
+	if said == nil || said.stat == e.receipt.Stat {
 		r.mu.Unlock()
 		r.lose("duplicate", 1)
 		return
@@ -118,7 +118,7 @@ func (b *Bridge) receipt(l *link, e early) {
 	if e.receipt.Final() {
 		a.whole = nil
 	} else {
-		a.stat = strings.Clone(e.receipt.Stat) // the receipt's text needn't stay for it
+		said.stat = strings.Clone(e.receipt.Stat) // the receipt's text needn't stay for it
 	}
 	r.mu.Unlock()
 	b.receipted(said, link, e.receipt, now)

@@ -2,6 +2,7 @@ package sipas
 
 import (
 	"context"
+	"encoding/binary"
 	"time"
 
 	"github.com/callsign-as/callsign"
@@ -157,28 +158,29 @@ func (t *table) expire(now time.Time) {
 }
 
 // branches is a set of them that forgets each after doneFor to twice that: two generations without pointers, of which the
-// older goes as a whole, early if the newer is full.
+// older goes as a whole, early if the newer is full. Eight bytes of an HMAC are enough to tell a few hundred thousand apart.
 type branches struct {
-	now, old map[callsign.BranchKey]struct{}
+	now, old map[uint64]struct{}
 	since    time.Time // when now began
 	size     int       // of a generation
 }
 
 func (b *branches) has(k callsign.BranchKey) bool {
-	_, in := b.now[k]
+	short := binary.NativeEndian.Uint64(k[:])
+	_, in := b.now[short]
 	if !in {
-		_, in = b.old[k]
+		_, in = b.old[short]
 	}
 	return in
 }
 
 func (b *branches) add(k callsign.BranchKey, now time.Time) {
 	b.turn(now)
-	b.now[k] = struct{}{}
+	b.now[binary.NativeEndian.Uint64(k[:])] = struct{}{}
 }
 
 func (b *branches) turn(now time.Time) {
 	if now.Sub(b.since) >= doneFor || len(b.now) >= b.size {
-		b.old, b.now, b.since = b.now, map[callsign.BranchKey]struct{}{}, now
+		b.old, b.now, b.since = b.now, map[uint64]struct{}{}, now
 	}
 }

@@ -50,18 +50,13 @@ type Claims struct {
 	mu    sync.Mutex
 	// Times are since began. calls has the claim of each call, by which Settle finds it; seen when a caller was last granted
 	// a callee's text; grants each caller's claims in Per, oldest first; second the latest PerSecond claims, a ring.
-	calls   book[callKey, time.Duration]
+	calls   book[[16]byte, time.Duration] // by keyOfCall
 	seen    book[seenKey, time.Duration]
 	grants  book[callsign.MSISDN, []time.Duration]
 	second  []time.Duration
 	next    int
 	results *prometheus.CounterVec
 	evicted prometheus.Counter
-}
-
-type callKey struct {
-	caller, callee callsign.MSISDN
-	once           [16]byte // half the SHA-256 of what tells the call
 }
 
 type seenKey struct {
@@ -74,7 +69,7 @@ func NewClaims(o ClaimsOptions) *Claims {
 	o = o.WithDefaults()
 	c := &Claims{
 		o: o, began: time.Now(),
-		calls:  newBook[callKey, time.Duration](o.Remember),
+		calls:  newBook[[16]byte, time.Duration](o.Remember),
 		seen:   newBook[seenKey, time.Duration](o.Remember),
 		grants: newBook[callsign.MSISDN, []time.Duration](o.Remember),
 		second: slices.Repeat([]time.Duration{-time.Second}, o.PerSecond),
@@ -164,8 +159,8 @@ func (c *Claims) Settle(_ context.Context, d callsign.Delivery, o callsign.Outco
 	return nil
 }
 
-func keyOfCall(d callsign.Delivery) callKey {
-	return callKey{d.Call.Caller, d.Call.Callee, Digest(Once(d))}
+func keyOfCall(d callsign.Delivery) [16]byte {
+	return Digest(d.Call.Caller.E164() + d.Call.Callee.E164() + Once(d))
 }
 
 func (c *Claims) keyOfSeen(d callsign.Delivery) seenKey {
