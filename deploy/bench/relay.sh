@@ -6,15 +6,15 @@
 #
 # Ends with "ratio N.NN", callsign's CPU per call over Kamailio's when every callee is looked up and none has a text. Exit 0 if
 # the run was sound: every call rang and was answered, every one was looked up, no line of a timeline was dropped, and the
-# texts went out. All traffic is on 127.77.0.0/16. A full run takes about 16 minutes.
+# texts went out. All traffic is on 127.77.0.0/16. A full run takes about 21 minutes.
 set -u
 cd "$(dirname "$0")"
-runs=7 seconds=8 silent=100000 texts=10000 rss_seconds=60
+runs=7 seconds=8 silent=100000 texts=10000 fill_seconds=300 rss_seconds=60 # a delivered text is remembered for up to 5 minutes
 while [ $# -gt 0 ]; do
 	case $1 in
 	--runs) runs=${2:?--runs needs a number} && shift ;;
 	--seconds) seconds=${2:?--seconds needs a number} && shift ;;
-	--quick) runs=1 seconds=3 silent=10000 texts=1000 rss_seconds=10 ;;
+	--quick) runs=1 seconds=3 silent=10000 texts=1000 fill_seconds=10 rss_seconds=10 ;;
 	*) sed -n '2,6s/^#[\t ]*//p' "$0" && exit 2 ;;
 	esac
 	shift
@@ -91,7 +91,7 @@ last=
 calls() { # name, arguments of calls…: places them, leaves what was found in $last
 	name=$1
 	shift
-	last=$(timeout $((seconds + rss_seconds + silent / warm_rate + 30)) taskset -c 1 "$work/calls" "$@" 2>"$work/calls.log") ||
+	last=$(timeout $((seconds + fill_seconds + rss_seconds + silent / warm_rate + 30)) taskset -c 1 "$work/calls" "$@" 2>"$work/calls.log") ||
 		doubt "$name: $last $(head -40 "$work/calls.log")"
 	echo "$name: $last" >>"$work/all"
 }
@@ -190,23 +190,22 @@ while [ $round -lt "$runs" ]; do
 	stop_proxy
 done
 
-echo "resident memory at 4000 calls/s for $rss_seconds s, one call in ten delivered"
+echo "resident memory at 4000 calls/s for $fill_seconds and $rss_seconds s, one call in ten delivered"
 start_callsign
 warm
 rss() { awk '/^VmRSS/ { print int($2 / 1024) }' "/proc/$proxy/status"; }
 drops=$(dropped)
 rss >"$work/rss"
 (
-	calls 'callsign at 4000/s' -proxy $callsign -rate 4000 -calls $((4000 * rss_seconds)) -silent "$silent" -texts "$texts" -text-every 10
+	calls 'callsign at 4000/s' -proxy $callsign -rate 4000 -calls $((4000 * (fill_seconds + rss_seconds))) -silent "$silent" -texts "$texts" -text-every 10
 	echo "$last" >"$work/rss-calls"
 ) &
 loading=$!
 while kill -0 $loading 2>/dev/null; do
-	rss >>"$work/rss"
 	sleep 1
+	rss >>"$work/rss" # a line for each second
 done
 wait $loading
-rss >>"$work/rss"
 rss_dropped=$(($(dropped) - drops))
 stop_proxy
 
@@ -233,7 +232,7 @@ for rate in 500 2000; do
 	done
 done
 row 'texts accepted by the SMSC, of a round' "$(median callsign/sent)" '' "$((200 * seconds)) were due"
-echo "Resident memory of callsign over $rss_seconds s at 4000 calls/s, one in ten delivered: $(head -1 "$work/rss") MB at the start, $(tail -1 "$work/rss") at the end, at most $(sort -n "$work/rss" | tail -1); $rss_dropped events dropped"
+echo "Resident memory of callsign at 4000 calls/s, one in ten delivered: $(head -1 "$work/rss") MB at the start, $(sed -n "${rss_seconds}p" "$work/rss") after $rss_seconds s, $(sed -n "${fill_seconds}p" "$work/rss") after $fill_seconds s, $(tail -1 "$work/rss") another $rss_seconds s later, at most $(sort -n "$work/rss" | tail -1); $rss_dropped events dropped"
 echo "$(cat "$work/rss-calls")"
 echo "INVITEs sent again in all: $(for l in $(sed 's/ /\n/g' "$work/all" | grep '^retransmitted='); do echo "${l#*=}"; done | awk '{ n += $1 } END { print n }')"
 echo "ratio $(ratio callsign/a/2000/cpu kamailio/a/2000/cpu)"
