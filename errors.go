@@ -9,6 +9,8 @@ import (
 var (
 	ErrNotFound = errors.New("not found")
 	ErrConflict = errors.New("belongs to somebody else or was changed meanwhile")
+	// ErrChanged says that what was to be changed is not as it was when it was read.
+	ErrChanged = errors.New("was changed meanwhile")
 	// ErrUnavailable says that the store can't answer now; the same call may succeed later.
 	ErrUnavailable = errors.New("store is not available")
 	// What an import refuses of a row.

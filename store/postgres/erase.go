@@ -20,11 +20,14 @@ func (e *Engine) Erase(ctx context.Context, sc callsign.Scope, m callsign.MSISDN
 	if m == 0 {
 		return 0, e.failed("erase", callsign.ErrNotFound)
 	}
-	gone := e.DeleteSubscriber(ctx, sc, m)
+	gone := e.DeleteSubscriber(ctx, sc, m, 0)
 	if gone != nil && !errors.Is(gone, callsign.ErrNotFound) {
 		return 0, gone
 	}
 	err = e.read("erase "+m.String(), func(pool *pgxpool.Pool) error {
+		if _, err := pool.Exec(ctx, `UPDATE audit SET msisdn = 0 WHERE tenant = $1 AND msisdn = $2`, sc.Tenant, m); err != nil {
+			return err
+		}
 		if _, err := pool.Exec(ctx, `DELETE FROM keys WHERE tenant = $1 AND role = $2 AND msisdn = $3`,
 			sc.Tenant, string(callsign.RoleSubscriber), m); err != nil {
 			return err

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -43,10 +44,11 @@ func (e *Engine) KeyByHash(ctx context.Context, hash [32]byte) (k callsign.Key, 
 	return k, err
 }
 
-// Keys are the tenant's, in the order of their IDs, revoked ones too.
-func (e *Engine) Keys(ctx context.Context, sc callsign.Scope) (ks []callsign.Key, err error) {
+// Keys are the tenant's, in the order of their IDs, revoked ones too; Page.After is an ID.
+func (e *Engine) Keys(ctx context.Context, sc callsign.Scope, p callsign.Page) (ks []callsign.Key, err error) {
 	err = e.read("keys", func(pool *pgxpool.Pool) error {
-		rows, err := pool.Query(ctx, `SELECT `+keyColumns+` FROM keys WHERE tenant = $1 ORDER BY id COLLATE "C"`, sc.Tenant)
+		rows, err := pool.Query(ctx, `SELECT `+keyColumns+` FROM keys WHERE tenant = $1 AND id COLLATE "C" > $2 ORDER BY id COLLATE "C" LIMIT $3`,
+			sc.Tenant, p.After, limit(p))
 		if err != nil {
 			return err
 		}
@@ -61,6 +63,25 @@ func (e *Engine) Keys(ctx context.Context, sc callsign.Scope) (ks []callsign.Key
 		return rows.Err()
 	})
 	return ks, err
+}
+
+// RotateKey keeps next, which takes over name, scope and lifetime of the key id, and lets that one end at until, if it doesn't
+// sooner. A revoked or unknown key is ErrNotFound; an ID that the tenant has, or a Hash that anybody has, ErrConflict.
+func (e *Engine) RotateKey(ctx context.Context, sc callsign.Scope, id string, until time.Time, next callsign.Key) (kept callsign.Key, err error) {
+	err = e.write(ctx, "rotate key", func(w *writing) error {
+		kept, err = scanKey(w.QueryRow(ctx, `
+			INSERT INTO keys (`+keyColumns+`)
+			SELECT tenant, $1, $2, name, role, network, source, msisdn, $3, CASE expires WHEN 0 THEN 0 ELSE $3 + expires - created END, false
+			FROM keys WHERE tenant = $4 AND id = $5 AND NOT revoked
+			RETURNING `+keyColumns, next.ID, next.Hash[:], store.Micros(next.Created), sc.Tenant, id).Scan)
+		if err != nil {
+			return err
+		}
+		_, err = w.Exec(ctx, `UPDATE keys SET expires = $1 WHERE tenant = $2 AND id = $3 AND (expires = 0 OR expires > $1)`,
+			store.Micros(until), sc.Tenant, id)
+		return err
+	})
+	return kept, err
 }
 
 // RevokeKey ends a key for good; one that is revoked already stays so.

@@ -97,7 +97,7 @@ func TestUntilItIsOpenAndOnceItIsClosedItIsUnavailable(t *testing.T) {
 	check := func(when string) {
 		_, profile := e.Profile(t.Context(), 1)
 		_, keep := e.Keep(t.Context(), nil)
-		_, list := e.Keys(t.Context(), callsign.Scope{})
+		_, list := e.Keys(t.Context(), callsign.Scope{}, callsign.Page{})
 		for method, err := range map[string]error{
 			"Profile": profile, "Keep": keep, "Keys": list, "Ping": e.Ping(t.Context()), "AppendEvents": e.AppendEvents(t.Context(), nil),
 			"Changes": e.Changes(context.Background(), nil, nil),

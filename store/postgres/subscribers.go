@@ -19,10 +19,13 @@ func limit(p callsign.Page) int { return min(cmp.Or(max(p.Limit, 0), 100), 1000)
 // manual is the name of a number's own account.
 func manual(m callsign.MSISDN) string { return strconv.FormatUint(uint64(m), 10) }
 
-// PutSubscriber creates s, with the account for texts set by hand, or renames it: only its MSISDN and Name are read.
-// A number that belongs to another tenant is ErrConflict.
+// PutSubscriber creates s, with the account for texts set by hand, or renames it: only its MSISDN, Name and Rev are read.
+// A number that belongs to another tenant is ErrConflict. With a Rev it changes only what is at it, or gives ErrChanged.
 func (e *Engine) PutSubscriber(ctx context.Context, sc callsign.Scope, s callsign.Subscriber) (created bool, err error) {
 	err = e.write(ctx, "put subscriber "+s.MSISDN.String(), func(w *writing) error {
+		if err := w.unchanged(ctx, sc.Tenant, s.MSISDN, s.Rev); err != nil {
+			return err
+		}
 		tag, err := w.Exec(ctx, `INSERT INTO subscribers (msisdn, tenant, name, rev) VALUES ($1, $2, $3, 0) ON CONFLICT DO NOTHING`,
 			s.MSISDN, sc.Tenant, octets(s.Name))
 		if err != nil {
@@ -42,6 +45,24 @@ func (e *Engine) PutSubscriber(ctx context.Context, sc callsign.Scope, s callsig
 		return w.raise(ctx, s.MSISDN)
 	})
 	return created && err == nil, err
+}
+
+// unchanged is ErrChanged unless a tenant's subscriber is at rev, and locks it; rev 0 is any, and none. A text that comes
+// meanwhile is no change that anybody decided on.
+func (w *writing) unchanged(ctx context.Context, tenant string, m callsign.MSISDN, rev uint64) error {
+	if rev == 0 {
+		return nil
+	}
+	err := w.lock(ctx, tenant, m)
+	var now uint64
+	if err == nil {
+		err = w.QueryRow(ctx, `SELECT greatest(s.rev, (SELECT max(rev) FROM signatures g WHERE g.msisdn = s.msisdn)) FROM subscribers s
+			WHERE s.msisdn = $1`, m).Scan(&now)
+	}
+	if errors.Is(err, pgx.ErrNoRows) || errors.Is(err, callsign.ErrNotFound) || err == nil && now != rev {
+		return callsign.ErrChanged
+	}
+	return err
 }
 
 // insertAccount links an account that nobody has; ErrConflict if somebody has it after all. Its revision is drawn while the
@@ -115,9 +136,12 @@ func (e *Engine) subscribers(ctx context.Context, what, query string, args ...an
 }
 
 // DeleteSubscriber forgets m, its accounts and their texts, and revokes its keys. Its revision is used up: should m come
-// again, it goes on above.
-func (e *Engine) DeleteSubscriber(ctx context.Context, sc callsign.Scope, m callsign.MSISDN) error {
+// again, it goes on above. With a rev it deletes only what is at it, or gives ErrChanged.
+func (e *Engine) DeleteSubscriber(ctx context.Context, sc callsign.Scope, m callsign.MSISDN, rev uint64) error {
 	return e.write(ctx, "delete subscriber "+m.String(), func(w *writing) error {
+		if err := w.unchanged(ctx, sc.Tenant, m, rev); err != nil {
+			return err
+		}
 		if err := w.lock(ctx, sc.Tenant, m); err != nil {
 			return err
 		}

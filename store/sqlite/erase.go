@@ -19,11 +19,14 @@ func (e *Engine) Erase(ctx context.Context, sc callsign.Scope, m callsign.MSISDN
 	if m == 0 {
 		return 0, e.failed(what, callsign.ErrNotFound)
 	}
-	gone := e.DeleteSubscriber(ctx, sc, m)
+	gone := e.DeleteSubscriber(ctx, sc, m, 0)
 	if gone != nil && !errors.Is(gone, callsign.ErrNotFound) {
 		return 0, gone
 	}
 	if err := e.write(ctx, what, func(w *writing) error {
+		if _, err := w.ExecContext(ctx, `UPDATE audit SET msisdn = 0 WHERE tenant = ? AND msisdn = ?`, sc.Tenant, m); err != nil {
+			return err
+		}
 		_, err := w.ExecContext(ctx, `DELETE FROM keys WHERE tenant = ? AND role = ? AND msisdn = ?`, sc.Tenant, callsign.RoleSubscriber, m)
 		return err
 	}); err != nil {

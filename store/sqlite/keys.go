@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"time"
 
 	"github.com/callsign-as/callsign"
 	"github.com/callsign-as/callsign/store"
@@ -38,9 +39,9 @@ func (e *Engine) KeyByHash(ctx context.Context, hash [32]byte) (callsign.Key, er
 	return k, e.failed("key", err)
 }
 
-// Keys are the tenant's, in the order of their IDs, revoked ones too.
-func (e *Engine) Keys(ctx context.Context, sc callsign.Scope) ([]callsign.Key, error) {
-	rows, err := e.query(ctx, `SELECT `+keyColumns+` FROM keys WHERE tenant = ? ORDER BY id`, sc.Tenant)
+// Keys are the tenant's, in the order of their IDs, revoked ones too; Page.After is an ID.
+func (e *Engine) Keys(ctx context.Context, sc callsign.Scope, p callsign.Page) ([]callsign.Key, error) {
+	rows, err := e.query(ctx, `SELECT `+keyColumns+` FROM keys WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?`, sc.Tenant, p.After, limit(p))
 	if err != nil {
 		return nil, e.failed("keys", err)
 	}
@@ -54,6 +55,25 @@ func (e *Engine) Keys(ctx context.Context, sc callsign.Scope) ([]callsign.Key, e
 		ks = append(ks, k)
 	}
 	return ks, e.failed("keys", rows.Err())
+}
+
+// RotateKey keeps next, which takes over name, scope and lifetime of the key id, and lets that one end at until, if it doesn't
+// sooner. A revoked or unknown key is ErrNotFound; an ID that the tenant has, or a Hash that anybody has, ErrConflict.
+func (e *Engine) RotateKey(ctx context.Context, sc callsign.Scope, id string, until time.Time, next callsign.Key) (kept callsign.Key, err error) {
+	err = e.write(ctx, "rotate key", func(w *writing) error {
+		kept, err = scanKey(w.QueryRowContext(ctx, `
+			INSERT INTO keys (`+keyColumns+`)
+			SELECT tenant, ?1, ?2, name, role, network, source, msisdn, ?3, iif(expires = 0, 0, ?3 + expires - created), 0
+			FROM keys WHERE tenant = ?4 AND id = ?5 AND revoked = 0
+			RETURNING `+keyColumns, next.ID, next.Hash[:], store.Micros(next.Created), sc.Tenant, id).Scan)
+		if err != nil {
+			return err
+		}
+		_, err = w.ExecContext(ctx, `UPDATE keys SET expires = ?1 WHERE tenant = ?2 AND id = ?3 AND (expires = 0 OR expires > ?1)`,
+			store.Micros(until), sc.Tenant, id)
+		return err
+	})
+	return kept, err
 }
 
 // RevokeKey ends a key for good; one that is revoked already stays so.

@@ -143,7 +143,7 @@ func TestUntilItIsOpenItIsUnavailable(t *testing.T) {
 	}
 	_, profile := e.Profile(t.Context(), 1)
 	_, keep := e.Keep(t.Context(), nil)
-	_, list := e.Keys(t.Context(), callsign.Scope{})
+	_, list := e.Keys(t.Context(), callsign.Scope{}, callsign.Page{})
 	for method, err := range map[string]error{"Profile": profile, "Keep": keep, "Keys": list, "Ping": e.Ping(t.Context())} {
 		if !errors.Is(err, callsign.ErrUnavailable) {
 			t.Errorf("%s of an engine that isn't open: %v, want ErrUnavailable", method, err)

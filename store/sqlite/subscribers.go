@@ -18,14 +18,30 @@ func limit(p callsign.Page) int { return min(cmp.Or(max(p.Limit, 0), 100), 1000)
 // manual is the name of a number's own account.
 func manual(m callsign.MSISDN) string { return strconv.FormatUint(uint64(m), 10) }
 
-// PutSubscriber creates s, with the account for texts set by hand, or renames it: only its MSISDN and Name are read.
-// A number that belongs to another tenant is ErrConflict.
+// PutSubscriber creates s, with the account for texts set by hand, or renames it: only its MSISDN, Name and Rev are read.
+// A number that belongs to another tenant is ErrConflict. With a Rev it changes only what is at it, or gives ErrChanged.
 func (e *Engine) PutSubscriber(ctx context.Context, sc callsign.Scope, s callsign.Subscriber) (created bool, err error) {
 	err = e.write(ctx, "put subscriber "+s.MSISDN.String(), func(w *writing) (err error) {
+		if err := w.unchanged(ctx, sc.Tenant, s.MSISDN, s.Rev); err != nil {
+			return err
+		}
 		created, err = w.put(ctx, sc.Tenant, s.MSISDN, s.Name, true)
 		return err
 	})
 	return created && err == nil, err
+}
+
+// unchanged is ErrChanged unless a tenant's subscriber is at rev; rev 0 is any, and none.
+func (w *writing) unchanged(ctx context.Context, tenant string, m callsign.MSISDN, rev uint64) error {
+	if rev == 0 {
+		return nil
+	}
+	var now uint64
+	err := w.QueryRowContext(ctx, `SELECT rev FROM subscribers WHERE tenant = ? AND msisdn = ?`, tenant, m).Scan(&now)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && now != rev {
+		return callsign.ErrChanged
+	}
+	return err
 }
 
 // put creates a subscriber, or renames it: to nothing only if rename says so.
@@ -127,9 +143,12 @@ func (e *Engine) subscribers(ctx context.Context, what, query string, args ...an
 }
 
 // DeleteSubscriber forgets m, its accounts and their texts, and revokes its keys. Its revision is used up: should m come
-// again, it goes on above.
-func (e *Engine) DeleteSubscriber(ctx context.Context, sc callsign.Scope, m callsign.MSISDN) error {
+// again, it goes on above. With a rev it deletes only what is at it, or gives ErrChanged.
+func (e *Engine) DeleteSubscriber(ctx context.Context, sc callsign.Scope, m callsign.MSISDN, rev uint64) error {
 	return e.write(ctx, "delete subscriber "+m.String(), func(w *writing) error {
+		if err := w.unchanged(ctx, sc.Tenant, m, rev); err != nil {
+			return err
+		}
 		if err := w.one(ctx, `DELETE FROM subscribers WHERE tenant = ? AND msisdn = ?`, sc.Tenant, m); err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/callsign-as/callsign"
 )
@@ -56,14 +57,14 @@ func subscribers(t *testing.T, e Engine) {
 	if _, err := e.Subscribers(ctx, ours, callsign.Page{After: "nonsense"}); err == nil {
 		t.Error("a page after nonsense was given")
 	}
-	if err := e.DeleteSubscriber(ctx, ours, chloe); err != nil {
+	if err := e.DeleteSubscriber(ctx, ours, chloe, 0); err != nil {
 		t.Fatal(err)
 	}
 	_, err := e.Subscriber(ctx, ours, chloe)
 	wantErr(t, "a deleted subscriber", err, callsign.ErrNotFound)
 	_, err = e.Profile(ctx, chloe)
 	wantErr(t, "its profile", err, callsign.ErrNotFound)
-	wantErr(t, "deleting it again", e.DeleteSubscriber(ctx, ours, chloe), callsign.ErrNotFound)
+	wantErr(t, "deleting it again", e.DeleteSubscriber(ctx, ours, chloe, 0), callsign.ErrNotFound)
 	if got := keep(t, e, said("qq", "3", "still there?", callsign.TimedStamp(noon))); got[0] != callsign.Unlinked {
 		t.Errorf("an account of a deleted subscriber takes a text: %s", got[0])
 	}
@@ -121,7 +122,8 @@ func tenants(t *testing.T, e Engine) {
 	put(t, e, ours, anna, [2]string{"qq", "1"})
 	ev := event(1, callsign.EventInvite)
 	key := callsign.Key{ID: "k1", Hash: [32]byte{1}, Scope: ours}
-	if err := errors.Join(e.AppendEvents(ctx, []callsign.Event{ev}), e.PutKey(ctx, key)); err != nil {
+	audit := callsign.Audit{ID: "1", Tenant: ours.Tenant, MSISDN: anna}
+	if err := errors.Join(e.AppendEvents(ctx, []callsign.Event{ev}), e.PutKey(ctx, key), e.PutAudit(ctx, audit)); err != nil {
 		t.Fatal(err)
 	}
 	keep(t, e, numbered(said("qq", "1", "hello", callsign.TimedStamp(noon)), 5))
@@ -141,8 +143,10 @@ func tenants(t *testing.T, e Engine) {
 			_, err := e.Subscriber(ctx, theirs, anna)
 			return nil, expect(err, callsign.ErrNotFound)
 		},
-		"Subscribers":      func() (any, error) { return e.Subscribers(ctx, theirs, callsign.Page{Limit: 10}) },
-		"DeleteSubscriber": func() (any, error) { return nil, expect(e.DeleteSubscriber(ctx, theirs, anna), callsign.ErrNotFound) },
+		"Subscribers": func() (any, error) { return e.Subscribers(ctx, theirs, callsign.Page{Limit: 10}) },
+		"DeleteSubscriber": func() (any, error) {
+			return nil, expect(e.DeleteSubscriber(ctx, theirs, anna, 0), callsign.ErrNotFound)
+		},
 		"LinkAccount": func() (any, error) {
 			_, err := e.LinkAccount(ctx, theirs, anna, "qq", "2")
 			return nil, expect(err, callsign.ErrNotFound)
@@ -166,7 +170,12 @@ func tenants(t *testing.T, e Engine) {
 			_, err := e.Timeline(ctx, theirs, ev.Call.ID)
 			return nil, expect(err, callsign.ErrNotFound)
 		},
-		"Keys":      func() (any, error) { return e.Keys(ctx, theirs) },
+		"Keys": func() (any, error) { return e.Keys(ctx, theirs, callsign.Page{}) },
+		"RotateKey": func() (any, error) {
+			_, err := e.RotateKey(ctx, theirs, "k1", noon, callsign.Key{ID: "k2", Hash: [32]byte{2}})
+			return nil, expect(err, callsign.ErrNotFound)
+		},
+		"Audits":    func() (any, error) { return e.Audits(ctx, theirs, callsign.Page{}) },
 		"RevokeKey": func() (any, error) { return nil, expect(e.RevokeKey(ctx, theirs, "k1"), callsign.ErrNotFound) },
 		"Cursor": func() (any, error) {
 			seq, err := e.Cursor(ctx, theirs.Tenant, "src")
@@ -242,7 +251,7 @@ func revisions(t *testing.T, e Engine) {
 			return expect(e.UnlinkAccount(ctx, ours, anna, callsign.ManualNetwork, "8613800000001"), callsign.ErrConflict)
 		}, false},
 		{"delete and create again", func() error {
-			err := e.DeleteSubscriber(ctx, ours, anna)
+			err := e.DeleteSubscriber(ctx, ours, anna, 0)
 			put(t, e, ours, anna)
 			return err
 		}, true},
@@ -296,7 +305,126 @@ func keys(t *testing.T, e Engine) {
 		t.Errorf("revoked, it is %+v, %v, want %+v", got, err, k)
 	}
 	wantErr(t, "revoking an unknown key", e.RevokeKey(ctx, ours, "zz"), callsign.ErrNotFound)
-	if got, err := e.Keys(ctx, ours); err != nil || !slices.Equal(got, []callsign.Key{second, k}) {
+	if got, err := e.Keys(ctx, ours, callsign.Page{}); err != nil || !slices.Equal(got, []callsign.Key{second, k}) {
 		t.Errorf("keys are %+v, %v", got, err)
+	}
+	for after, want := range map[string][]callsign.Key{"": {second}, "a": {k}, "b": nil} {
+		if got, err := e.Keys(ctx, ours, callsign.Page{After: after, Limit: 1}); err != nil || !slices.Equal(got, want) {
+			t.Errorf("the key after %q is %+v, %v, want %+v", after, got, err, want)
+		}
+	}
+}
+
+func rotatedKeys(t *testing.T, e Engine) {
+	ctx := t.Context()
+	made, now, until := noon, noon.AddDate(0, 1, 0), noon.AddDate(0, 1, 1)
+	source := callsign.Scope{Tenant: ours.Tenant, Role: callsign.RoleSource, Network: "qq", Source: "qq-1"}
+	for i, step := range []struct {
+		name          string
+		expires       time.Time
+		next, old     time.Time // when they end afterwards
+		oldID, nextID string
+	}{
+		{"one that ends", made.AddDate(1, 0, 0), now.Add(made.AddDate(1, 0, 0).Sub(made)), until, "a", "b"},
+		{"one that never ends", time.Time{}, time.Time{}, until, "c", "d"},
+		{"one that ends before", until.Add(-time.Hour), now.Add(until.Add(-time.Hour).Sub(made)), until.Add(-time.Hour), "e", "f"},
+	} {
+		old := callsign.Key{ID: step.oldID, Name: "push", Hash: [32]byte{byte(i), 1}, Scope: source, Created: made, Expires: step.expires}
+		if err := e.PutKey(ctx, old); err != nil {
+			t.Fatal(err)
+		}
+		next := callsign.Key{ID: step.nextID, Hash: [32]byte{byte(i), 2}, Created: now}
+		want := callsign.Key{ID: next.ID, Name: old.Name, Hash: next.Hash, Scope: source, Created: now, Expires: step.next}
+		want.Scope.KeyID = next.ID
+		if got, err := e.RotateKey(ctx, ours, old.ID, until, next); err != nil || got != want {
+			t.Errorf("%s: the next key is %+v, %v, want %+v", step.name, got, err, want)
+		}
+		if got, err := e.KeyByHash(ctx, next.Hash); err != nil || got != want {
+			t.Errorf("%s: kept is %+v, %v, want %+v", step.name, got, err, want)
+		}
+		if got, err := e.KeyByHash(ctx, old.Hash); err != nil || !got.Expires.Equal(step.old) {
+			t.Errorf("%s: the old one ends at %v, %v, want %v", step.name, got.Expires, err, step.old)
+		}
+	}
+	_, err := e.RotateKey(ctx, ours, "c", until, callsign.Key{ID: "d", Hash: [32]byte{9}})
+	wantErr(t, "an ID that is there", err, callsign.ErrConflict)
+	if err := e.RevokeKey(ctx, ours, "a"); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"a", "unknown"} {
+		_, err := e.RotateKey(ctx, ours, id, until, callsign.Key{ID: "z", Hash: [32]byte{8}})
+		wantErr(t, "rotating "+id, err, callsign.ErrNotFound)
+	}
+	_, err = e.KeyByHash(ctx, [32]byte{8})
+	wantErr(t, "what a refused rotation brought", err, callsign.ErrNotFound)
+}
+
+func changedMeanwhile(t *testing.T, e Engine) {
+	ctx := t.Context()
+	put := func(name string, rev uint64) error {
+		_, err := e.PutSubscriber(ctx, ours, callsign.Subscriber{MSISDN: anna, Name: name, Rev: rev})
+		return err
+	}
+	rev := func() uint64 {
+		s, err := e.Subscriber(ctx, ours, anna)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.Rev
+	}
+	wantErr(t, "changing one that isn't there", put("Anna", 1), callsign.ErrChanged)
+	wantErr(t, "creating it", put("Anna", 0), nil)
+	read := rev()
+	wantErr(t, "the first of two who read the same", put("Anna Lee", read), nil)
+	wantErr(t, "the second", put("Ann", read), callsign.ErrChanged)
+	wantErr(t, "who deletes what was read", e.DeleteSubscriber(ctx, ours, anna, read), callsign.ErrChanged)
+	read = rev()
+	keep(t, e, said(callsign.ManualNetwork, "8613800000001", "hello", callsign.TimedStamp(noon)))
+	wantErr(t, "who has not seen the text", put("Ann", read), callsign.ErrChanged)
+	if s, err := e.Subscriber(ctx, ours, anna); err != nil || s.Name != "Anna Lee" {
+		t.Errorf("the name is %q, %v", s.Name, err)
+	}
+	_, err := e.PutSubscriber(ctx, theirs, callsign.Subscriber{MSISDN: anna, Rev: rev()})
+	wantErr(t, "another tenant that knows the revision", err, callsign.ErrChanged)
+	wantErr(t, "deleting what was read", e.DeleteSubscriber(ctx, ours, anna, rev()), nil)
+}
+
+func audits(t *testing.T, e Engine) {
+	ctx := t.Context()
+	put(t, e, ours, anna)
+	var want []callsign.Audit
+	for i := range 5 {
+		a := callsign.Audit{
+			ID: string(rune('1' + i)), Tenant: ours.Tenant, At: noon, KeyID: "k", Address: "127.0.0.1", Action: "PUT /v1/subscribers/{msisdn}",
+			MSISDN: anna + callsign.MSISDN(i%2), Object: "qq\xff",
+		}
+		if err := e.PutAudit(ctx, a); err != nil {
+			t.Fatal(err)
+		}
+		if i != 3 {
+			a.Status = 200
+			if err := e.PutAudit(ctx, a); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want = append(want, a)
+	}
+	slices.Reverse(want)
+	if got, err := e.Audits(ctx, ours, callsign.Page{}); err != nil || !slices.Equal(got, want) {
+		t.Errorf("the audit is %+v, %v, want %+v", got, err, want)
+	}
+	if got, err := e.Audits(ctx, ours, callsign.Page{After: "4", Limit: 2}); err != nil || !slices.Equal(got, want[2:4]) {
+		t.Errorf("the page after 4 is %+v, %v, want %+v", got, err, want[2:4])
+	}
+	if _, err := e.Erase(ctx, ours, anna); err != nil {
+		t.Fatal(err)
+	}
+	for i := range want {
+		if want[i].MSISDN == anna {
+			want[i].MSISDN = 0
+		}
+	}
+	if got, err := e.Audits(ctx, ours, callsign.Page{}); err != nil || !slices.Equal(got, want) {
+		t.Errorf("after the erasure the audit is %+v, %v, want %+v", got, err, want)
 	}
 }

@@ -64,7 +64,7 @@ func erase(t *testing.T, e Engine) {
 	wantErr(t, "her entry", err, callsign.ErrNotFound)
 	_, err = e.Profile(ctx, anna)
 	wantErr(t, "her profile", err, callsign.ErrNotFound)
-	if keys, err := e.Keys(ctx, ours); err != nil || len(keys) != 1 || keys[0].ID != "c" {
+	if keys, err := e.Keys(ctx, ours, callsign.Page{}); err != nil || len(keys) != 1 || keys[0].ID != "c" {
 		t.Errorf("left are the keys %+v, %v", keys, err)
 	}
 	if calls, err := e.Calls(ctx, ours, callsign.CallFilter{Caller: anna}); err != nil || len(calls) > 0 {

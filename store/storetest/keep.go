@@ -365,7 +365,7 @@ func changes(t *testing.T, e Engine) {
 	keep(t, e, said("qq", "1", "x", callsign.Stamp{Version: 1})) // stale: nothing to tell
 	put(t, e, ours, chloe)
 	created := next(t, "creation", heard)
-	if err := e.DeleteSubscriber(t.Context(), ours, chloe); err != nil {
+	if err := e.DeleteSubscriber(t.Context(), ours, chloe, 0); err != nil {
 		t.Fatal(err)
 	}
 	deleted := next(t, "deletion", heard)
@@ -460,7 +460,7 @@ func removedKeys(t *testing.T, e Engine) {
 			t.Fatal(err)
 		}
 	}
-	if err := e.DeleteSubscriber(t.Context(), ours, anna); err != nil {
+	if err := e.DeleteSubscriber(t.Context(), ours, anna, 0); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {

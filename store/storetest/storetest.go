@@ -22,7 +22,7 @@ type Engine interface {
 	PutSubscriber(context.Context, callsign.Scope, callsign.Subscriber) (created bool, err error)
 	Subscriber(context.Context, callsign.Scope, callsign.MSISDN) (callsign.Subscriber, error)
 	Subscribers(context.Context, callsign.Scope, callsign.Page) ([]callsign.Subscriber, error)
-	DeleteSubscriber(context.Context, callsign.Scope, callsign.MSISDN) error
+	DeleteSubscriber(ctx context.Context, s callsign.Scope, m callsign.MSISDN, rev uint64) error
 	LinkAccount(ctx context.Context, s callsign.Scope, m callsign.MSISDN, network, account string) (created bool, err error)
 	UnlinkAccount(ctx context.Context, s callsign.Scope, m callsign.MSISDN, network, account string) error
 
@@ -41,8 +41,12 @@ type Engine interface {
 
 	PutKey(context.Context, callsign.Key) error
 	KeyByHash(context.Context, [32]byte) (callsign.Key, error)
-	Keys(context.Context, callsign.Scope) ([]callsign.Key, error)
+	Keys(context.Context, callsign.Scope, callsign.Page) ([]callsign.Key, error)
+	RotateKey(ctx context.Context, s callsign.Scope, id string, until time.Time, next callsign.Key) (callsign.Key, error)
 	RevokeKey(ctx context.Context, s callsign.Scope, id string) error
+
+	PutAudit(context.Context, callsign.Audit) error
+	Audits(context.Context, callsign.Scope, callsign.Page) ([]callsign.Audit, error)
 
 	Ping(context.Context) error
 }
@@ -71,6 +75,9 @@ func Run(t *testing.T, open func(t *testing.T) Engine) {
 		"opt-outs: of many who write one at once, one changes it":          optOutRace,
 		"opt-outs: two nodes' memories obey":                               optOutMemories,
 		"keys: put, find, list, revoke":                                    keys,
+		"admin: nobody overwrites what another administrator changed":      changedMeanwhile,
+		"keys: one takes over from another":                                rotatedKeys,
+		"audit: kept, ended, paged, and over an erasure":                   audits,
 		"contexts: one that has ended is its own error":                    contexts,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })

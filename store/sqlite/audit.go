@@ -1,0 +1,40 @@
+package sqlite
+
+import (
+	"context"
+
+	"github.com/callsign-as/callsign"
+	"github.com/callsign-as/callsign/store"
+)
+
+// PutAudit keeps a, committed when it returns. One that is there already gets a's Status and Object.
+func (e *Engine) PutAudit(ctx context.Context, a callsign.Audit) error {
+	return e.write(ctx, "audit "+a.Action, func(w *writing) error {
+		_, err := w.ExecContext(ctx, `
+			INSERT INTO audit (tenant, id, at, key_id, address, action, msisdn, object, status) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT DO UPDATE SET status = excluded.status, object = excluded.object`,
+			a.Tenant, a.ID, store.Micros(a.At), a.KeyID, a.Address, a.Action, a.MSISDN, a.Object, a.Status)
+		return err
+	})
+}
+
+// Audits are the tenant's, newest first; Page.After is an ID.
+func (e *Engine) Audits(ctx context.Context, sc callsign.Scope, p callsign.Page) (as []callsign.Audit, err error) {
+	rows, err := e.query(ctx, `
+		SELECT id, at, key_id, address, action, msisdn, object, status FROM audit
+		WHERE tenant = ?1 AND (?2 = '' OR id < ?2) ORDER BY id DESC LIMIT ?3`, sc.Tenant, p.After, limit(p))
+	if err != nil {
+		return nil, e.failed("audit", err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		a := callsign.Audit{Tenant: sc.Tenant}
+		var at int64
+		if err := rows.Scan(&a.ID, &at, &a.KeyID, &a.Address, &a.Action, &a.MSISDN, &a.Object, &a.Status); err != nil {
+			return nil, e.failed("audit", err)
+		}
+		a.At = store.FromMicros(at)
+		as = append(as, a)
+	}
+	return as, e.failed("audit", rows.Err())
+}
