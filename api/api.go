@@ -5,12 +5,15 @@ package api
 
 import (
 	"context"
+	"crypto/tls"
 	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/prometheus/client_golang/prometheus"
@@ -41,6 +44,7 @@ type Options struct {
 	Keys        Keys
 	KeyHashes   KeyHashes
 	Cursors     Cursors
+	Audits      Audits
 
 	// WhatIf tells what a call would show; nil answers that this node takes no calls.
 	WhatIf func(context.Context, WhatIfRequest) (WhatIfResult, error)
@@ -51,16 +55,22 @@ type Options struct {
 	Metrics  prometheus.Registerer
 	Log      *slog.Logger // nil: nothing is logged
 	Version  string       // of this build, as /openapi.json tells it
+	// Admin is where Run serves Go's profiles; nil: nowhere.
+	Admin net.Listener
 }
 
 // Server answers. It does so before its store is open: until then what needs the store is answered with 503.
 type Server struct {
-	o       Options
-	log     *slog.Logger
-	keys    *keyring
-	push    *hub
-	metrics *metrics
-	handler http.Handler
+	o         Options
+	log       *slog.Logger
+	keys      *keyring
+	push      *hub
+	metrics   *metrics
+	listeners atomic.Int32 // live streams
+	tls       *tls.Config  // nil: plain HTTP
+	// stopping is closed when Run's context ends.
+	stopping chan struct{}
+	handler  http.Handler
 }
 
 //go:embed asyncapi.json
@@ -72,8 +82,8 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	if o.Intake == nil || o.Importer == nil || o.Subscribers == nil || o.Directory == nil || o.Accounts == nil || o.Calls == nil || o.Eraser == nil || o.Keys == nil ||
-		o.KeyHashes == nil || o.Cursors == nil {
-		return nil, errors.New("api: one of Options.Intake to Options.Cursors is missing: all are required")
+		o.KeyHashes == nil || o.Cursors == nil || o.Audits == nil {
+		return nil, errors.New("api: one of Options.Intake to Options.Audits is missing: all are required")
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -84,13 +94,18 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{
 		o: o, log: o.Log, metrics: m,
-		keys: &keyring{store: o.KeyHashes, known: map[[32]byte]knownKey{}},
-		push: &hub{limit: o.Config.Connections, open: m.connections, sessions: map[sourceID]*session{}, idle: make(chan struct{})},
+		keys:     newKeyring(o.KeyHashes),
+		push:     &hub{limit: o.Config.Connections, open: m.connections, sessions: map[sourceID]*session{}, idle: make(chan struct{})},
+		stopping: make(chan struct{}),
+	}
+	if s.tls, err = o.Config.TLS.server(); err != nil {
+		return nil, err
 	}
 	mux := http.NewServeMux()
 	rest := newREST(mux, o.Version)
 	for _, register := range []func(huma.API){
-		s.registerSubscribers, s.registerPerson, s.registerAccounts, s.registerImport, s.registerEvents, s.registerCalls, s.registerKeys, s.registerHealth,
+		s.registerSubscribers, s.registerPerson, s.registerAccounts, s.registerImport, s.registerEvents, s.registerCalls, s.registerLive,
+		s.registerKeys, s.registerAudit, s.registerResync, s.registerHealth,
 	} {
 		register(rest)
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"golang.org/x/time/rate"
 
 	"github.com/callsign-as/callsign"
 )
@@ -32,9 +34,14 @@ const (
 
 // keyring authenticates. Only keys that were found are remembered, so wrong ones can't fill it.
 type keyring struct {
-	store KeyHashes
-	mu    sync.Mutex
-	known map[[32]byte]knownKey
+	store   KeyHashes
+	guesses guesses
+	mu      sync.Mutex
+	known   map[[32]byte]knownKey
+}
+
+func newKeyring(store KeyHashes) *keyring {
+	return &keyring{store: store, guesses: guesses{of: map[netip.Prefix]*rate.Limiter{}}, known: map[[32]byte]knownKey{}}
 }
 
 type knownKey struct {
@@ -42,24 +49,37 @@ type knownKey struct {
 	at time.Time
 }
 
-// bearer authenticates a request (RFC 6750 §2.1). The key comes from nowhere but this header: a URL is logged on its way.
-func (k *keyring) bearer(ctx context.Context, r *http.Request) (callsign.Key, error) {
-	scheme, secret, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if secret = strings.TrimSpace(secret); !strings.EqualFold(scheme, "Bearer") || secret == "" {
+// authenticate finds who asks: by the key in the header (RFC 6750 §2.1), or without that header by the client's certificate.
+// A key comes from nowhere else: a URL is logged on its way.
+func (k *keyring) authenticate(ctx context.Context, r *http.Request) (callsign.Key, error) {
+	authorization := r.Header.Get("Authorization")
+	scheme, secret, _ := strings.Cut(authorization, " ")
+	var hash [32]byte
+	switch secret = strings.TrimSpace(secret); {
+	case strings.EqualFold(scheme, "Bearer") && secret != "":
+		hash = sha256.Sum256([]byte(secret))
+	case authorization == "" && r.TLS != nil && len(r.TLS.VerifiedChains) > 0:
+		hash = sha256.Sum256(r.TLS.PeerCertificates[0].Raw)
+	default:
 		return callsign.Key{}, unauthorized("no key was sent: add the header Authorization: Bearer cs_…")
 	}
-	return k.byHash(ctx, sha256.Sum256([]byte(secret)))
+	return k.byHash(ctx, hash, addressOf(r))
 }
 
-// byHash is a key that may be used now. It is compared by looking up a SHA-256: the timing tells nothing of the key.
-func (k *keyring) byHash(ctx context.Context, hash [32]byte) (callsign.Key, error) {
+// byHash is a key that may be used now, asked for by an address. It is compared by looking up a SHA-256: the timing tells
+// nothing of the key.
+func (k *keyring) byHash(ctx context.Context, hash [32]byte, from netip.Prefix) (callsign.Key, error) {
 	now := time.Now() // from before the look-up, so that what is remembered is never older than keyFresh
 	k.mu.Lock()
 	key, ok := k.known[hash]
 	k.mu.Unlock()
 	if !ok || now.Sub(key.at) >= keyFresh {
+		if err := k.guesses.spent(from, now); !ok && err != nil {
+			return callsign.Key{}, err
+		}
 		found, err := k.store.KeyByHash(ctx, hash)
 		if errors.Is(err, callsign.ErrNotFound) {
+			k.guesses.wrong(from, now)
 			return callsign.Key{}, unauthorized("this key is not known: ask an administrator for one")
 		}
 		if err != nil {
@@ -87,31 +107,39 @@ func (k *keyring) remember(key knownKey) {
 	k.known[key.Hash] = key
 }
 
-// forget makes a revocation hold at once on the node that did it.
-func (k *keyring) forget() {
+// doubt makes a change of keys hold at once on the node that did it: each is looked up when it is used next.
+func (k *keyring) doubt() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	clear(k.known)
+	for hash, key := range k.known {
+		key.at = time.Time{}
+		k.known[hash] = key
+	}
 }
 
 // scopeKey finds the callsign.Scope that allow put into a request's context.
 type scopeKey struct{}
 
-// allow is the middleware of an operation that is open to roles.
-func (s *Server) allow(roles []callsign.Role) func(huma.Context, func(huma.Context)) {
+// allow is the middleware of an operation that is open to roles. What changes something is written into the audit.
+func (s *Server) allow(roles []callsign.Role, changes bool) func(huma.Context, func(huma.Context)) {
 	return func(hc huma.Context, next func(huma.Context)) {
 		ctx, cancel := context.WithTimeout(hc.Context(), handlingTime)
 		defer cancel()
 		r, w := humago.Unwrap(hc)
-		key, err := s.keys.bearer(ctx, r)
+		key, err := s.keys.authenticate(ctx, r)
 		if err == nil && !slices.Contains(roles, key.Scope.Role) {
 			err = forbidden("the role " + string(key.Scope.Role) + " may not do this: use a key whose role is " + list(roles))
+		}
+		ended := func(int) {}
+		if err == nil && changes {
+			ctx, ended, err = s.audit(ctx, key.Scope, r)
 		}
 		if err != nil {
 			s.problem(err).write(w)
 			return
 		}
 		next(huma.WithContext(hc, context.WithValue(ctx, scopeKey{}, key.Scope)))
+		ended(hc.Status())
 	}
 }
 

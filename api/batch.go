@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"fmt"
+	"io"
 	"time"
 	"unicode/utf8"
 
@@ -26,7 +27,7 @@ func (s *session) read(ctx context.Context) error {
 		if err := s.arm(ctx); err != nil {
 			return err
 		}
-		kind, data, err := s.conn.ReadMessage()
+		kind, data, err := s.readMessage()
 		if err != nil {
 			return s.readFailed(ctx, err)
 		}
@@ -40,6 +41,20 @@ func (s *session) read(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// readMessage reads a frame of max_bytes at most, also when it is uncompressed: gorilla's own limit is for what came.
+func (s *session) readMessage() (kind int, data []byte, err error) {
+	kind, r, err := s.conn.NextReader()
+	if err != nil {
+		return kind, nil, err
+	}
+	most := int64(s.server.o.Config.MaxBytes)
+	data, err = io.ReadAll(io.LimitReader(r, most+1))
+	if err == nil && int64(len(data)) > most {
+		err = websocket.ErrReadLimit
+	}
+	return kind, data, err
 }
 
 func (s *session) readFailed(ctx context.Context, err error) error {

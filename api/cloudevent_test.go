@@ -230,7 +230,7 @@ func TestTheDocumentSaysWhatTheCodeDoes(t *testing.T) {
 		{"result", keysOf(schemas["ack"].Properties["results"].Items.Properties), membersOf(eventResult{})},
 		{"nack", keysOf(schemas["nack"].Properties), membersOf(nackFrame{})},
 		{"nack's error", keysOf(schemas["nack"].Properties["error"].Properties), membersOf(nackError{})},
-		{"resync", keysOf(schemas["resync"].Properties), membersOf(resyncFrame{})},
+		{"resync", keysOf(schemas["resync"].Properties), membersOf(resyncFrame{Account: "1"})},
 		{"goaway", keysOf(schemas["goaway"].Properties), membersOf(goawayFrame{})},
 		{"events", keysOf(schemas["events"].Properties), membersOf(eventsFrame{})},
 	} {

@@ -4,12 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"time"
 )
 
 // Config is the section http of the configuration.
 type Config struct {
 	Listen      string        `yaml:"listen" doc:"where REST, the push websocket, /healthz, /readyz and /metrics are served, as ADDRESS:PORT"`
+	Admin       string        `yaml:"admin" doc:"where Go's profiles are served to whoever asks, as a loopback ADDRESS:PORT; empty: nowhere"`
+	TLS         TLSConfig     `yaml:"tls" doc:"HTTPS in place of HTTP"`
 	Heartbeat   time.Duration `yaml:"heartbeat" doc:"how often a push connection is pinged; twice this without a sign of life closes it with 4408"`
 	MaxBatch    int           `yaml:"max_batch" doc:"how many events one push frame may carry"`
 	MaxBytes    int           `yaml:"max_bytes" doc:"how long a push frame may be, in bytes; a longer one closes the connection with 1009"`
@@ -30,6 +33,15 @@ func DefaultConfig() Config {
 func (c *Config) Validate() error {
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		return fmt.Errorf("http.listen %q: write it as ADDRESS:PORT, like 127.0.0.1:8080", c.Listen)
+	}
+	if c.Admin != "" {
+		at, err := netip.ParseAddrPort(c.Admin)
+		if err != nil || !at.Addr().IsLoopback() {
+			return fmt.Errorf("http.admin %q: profiles are served without a key, so write it as a loopback ADDRESS:PORT, like 127.0.0.1:6060", c.Admin)
+		}
+	}
+	if err := c.TLS.validate(); err != nil {
+		return err
 	}
 	switch {
 	case c.Heartbeat < 10*time.Millisecond:

@@ -27,6 +27,7 @@ type memory struct {
 	linked      map[[3]string]callsign.MSISDN // tenant, network, account
 	stamps      map[[3]string]callsign.Stamp
 	keys        map[[32]byte]callsign.Key
+	audits      []callsign.Audit
 	timelines   []callsign.Timeline
 	cursors     map[[2]string]int64
 	changes     []callsign.Change
@@ -60,6 +61,8 @@ func (m *memory) PutSubscriber(_ context.Context, scope callsign.Scope, s callsi
 	switch {
 	case m.down != nil:
 		return false, m.down
+	case s.Rev != 0 && old.Rev != s.Rev:
+		return false, callsign.ErrChanged
 	case there && old.Tenant != scope.Tenant:
 		return false, callsign.ErrConflict
 	}
@@ -91,16 +94,18 @@ func (m *memory) Subscribers(_ context.Context, scope callsign.Scope, p callsign
 	return out, m.down
 }
 
-func (m *memory) DeleteSubscriber(ctx context.Context, scope callsign.Scope, n callsign.MSISDN) error {
-	if _, err := m.Subscriber(ctx, scope, n); err != nil {
+func (m *memory) DeleteSubscriber(ctx context.Context, scope callsign.Scope, n callsign.MSISDN, rev uint64) error {
+	if s, err := m.Subscriber(ctx, scope, n); err != nil {
 		return err
+	} else if rev != 0 && rev != s.Rev {
+		return callsign.ErrChanged
 	}
 	m.set(func(m *memory) { delete(m.subscribers, n) })
 	return nil
 }
 
 func (m *memory) Erase(ctx context.Context, scope callsign.Scope, n callsign.MSISDN) (int64, error) {
-	return 0, m.DeleteSubscriber(ctx, scope, n)
+	return 0, m.DeleteSubscriber(ctx, scope, n, 0)
 }
 
 func (m *memory) LinkAccount(ctx context.Context, scope callsign.Scope, n callsign.MSISDN, network, account string) (bool, error) {
@@ -171,6 +176,11 @@ func (m *memory) Timeline(_ context.Context, _ callsign.Scope, id callsign.CallI
 func (m *memory) PutKey(_ context.Context, k callsign.Key) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	for _, other := range m.keys {
+		if other.ID == k.ID || other.Hash == k.Hash {
+			return callsign.ErrConflict
+		}
+	}
 	m.keys[k.Hash] = k
 	return m.down
 }
@@ -185,12 +195,53 @@ func (m *memory) KeyByHash(_ context.Context, hash [32]byte) (callsign.Key, erro
 	return callsign.Key{}, callsign.ErrNotFound
 }
 
-func (m *memory) Keys(_ context.Context, scope callsign.Scope) (out []callsign.Key, _ error) {
+func (m *memory) Keys(_ context.Context, scope callsign.Scope, p callsign.Page) (out []callsign.Key, _ error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, k := range m.keys {
-		if k.Scope.Tenant == scope.Tenant {
+		if k.Scope.Tenant == scope.Tenant && k.ID > p.After {
 			out = append(out, k)
+		}
+	}
+	slices.SortFunc(out, func(a, b callsign.Key) int { return cmp.Compare(a.ID, b.ID) })
+	return out[:min(len(out), p.Limit)], m.down
+}
+
+func (m *memory) RotateKey(ctx context.Context, scope callsign.Scope, id string, until time.Time, next callsign.Key) (callsign.Key, error) {
+	m.mu.Lock()
+	for hash, k := range m.keys {
+		if k.ID == id && k.Scope.Tenant == scope.Tenant {
+			next.Name, next.Scope = k.Name, k.Scope
+			next.Scope.KeyID = next.ID
+			k.Expires = until
+			m.keys[hash] = k
+			m.mu.Unlock()
+			return next, m.PutKey(ctx, next)
+		}
+	}
+	m.mu.Unlock()
+	return next, callsign.ErrNotFound
+}
+
+func (m *memory) PutAudit(_ context.Context, a callsign.Audit) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if i := slices.IndexFunc(m.audits, func(b callsign.Audit) bool { return a.ID == b.ID }); i >= 0 {
+		m.audits[i] = a
+		return m.down
+	}
+	if m.down == nil {
+		m.audits = append(m.audits, a)
+	}
+	return m.down
+}
+
+func (m *memory) Audits(_ context.Context, scope callsign.Scope, p callsign.Page) (out []callsign.Audit, _ error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, a := range slices.Backward(m.audits) {
+		if a.Tenant == scope.Tenant && (p.After == "" || a.ID < p.After) && len(out) < p.Limit {
+			out = append(out, a)
 		}
 	}
 	return out, m.down
@@ -264,7 +315,7 @@ func (m *memory) keep(c callsign.Change) callsign.Status {
 // options are those of a server on m.
 func (m *memory) options() Options {
 	return Options{
-		Config: DefaultConfig(), Intake: m, Importer: m, Subscribers: m, Directory: m, Accounts: m, Calls: m, Eraser: m, Keys: m, KeyHashes: m, Cursors: m,
+		Config: DefaultConfig(), Intake: m, Importer: m, Subscribers: m, Directory: m, Accounts: m, Calls: m, Eraser: m, Keys: m, KeyHashes: m, Cursors: m, Audits: m,
 	}
 }
 

@@ -77,7 +77,7 @@ type (
 	}
 	resyncFrame struct {
 		Op      string `json:"op"`
-		Account string `json:"account"`
+		Account string `json:"account,omitempty"` // empty: all
 	}
 	goawayFrame struct {
 		Op      string `json:"op"`
@@ -85,9 +85,6 @@ type (
 		Reason  string `json:"reason"`
 	}
 )
-
-// resyncs is a resyncFrame for each of these accounts, in one place of the queue.
-type resyncs []string
 
 func newNack(batch string, code nackCode, id string) nackFrame {
 	f := nackFrame{Op: "nack", Batch: batch, Error: nackError{Code: code, Retryable: code.retryable(), ID: id}}

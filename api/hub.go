@@ -140,18 +140,3 @@ func (h *hub) drain(grace time.Duration) {
 	defer timer.Stop()
 	<-h.idle
 }
-
-// Resync asks a network's connected sources to say the accounts' texts again. It doesn't block and promises nothing: a source
-// that is not connected, or doesn't read, isn't asked.
-func (s *Server) Resync(tenant, network string, accounts ...string) {
-	s.push.each(func(one *session) {
-		if one.source.tenant != tenant || one.key.Scope.Network != network {
-			return
-		}
-		select {
-		case one.out <- resyncs(accounts):
-		default:
-			s.metrics.lostResyncs.Add(float64(len(accounts)))
-		}
-	})
-}

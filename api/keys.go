@@ -4,8 +4,11 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/pem"
+	"errors"
 	"net/http"
 	"regexp"
 	"time"
@@ -15,10 +18,12 @@ import (
 	"github.com/callsign-as/callsign"
 )
 
-// Keys keeps a tenant's API keys.
+// Keys keeps a tenant's API keys; Page.After is an ID. An ID that is there already is callsign.ErrConflict. RotateKey keeps next
+// with the name, scope and lifetime of the key id, and lets that one end at until.
 type Keys interface {
 	PutKey(context.Context, callsign.Key) error
-	Keys(context.Context, callsign.Scope) ([]callsign.Key, error)
+	Keys(context.Context, callsign.Scope, callsign.Page) ([]callsign.Key, error)
+	RotateKey(ctx context.Context, scope callsign.Scope, id string, until time.Time, next callsign.Key) (callsign.Key, error)
 	RevokeKey(ctx context.Context, scope callsign.Scope, id string) error
 }
 
@@ -63,12 +68,59 @@ func keyJSON(k callsign.Key) key {
 
 // newKey is what POST /v1/keys takes.
 type newKey struct {
-	Name    string        `json:"name" minLength:"1" maxLength:"200" doc:"whose it is, for administrators"`
-	Role    callsign.Role `json:"role" enum:"admin,operator,source,subscriber"`
-	Network string        `json:"network,omitempty" pattern:"^[a-z0-9][a-z0-9._-]{0,31}$" doc:"role source: the one network whose accounts it writes"`
-	Source  string        `json:"source,omitempty" maxLength:"512" doc:"role source: the one CloudEvents source it may send; absent: any"`
-	MSISDN  number        `json:"msisdn,omitzero" doc:"role subscriber: the number"`
-	Expires int64         `json:"expires_in,omitempty" minimum:"0" maximum:"9000000000" doc:"seconds; absent or 0: for ever"`
+	Name        string        `json:"name" minLength:"1" maxLength:"200" doc:"whose it is, for administrators"`
+	Role        callsign.Role `json:"role" enum:"admin,operator,source,subscriber"`
+	Network     string        `json:"network,omitempty" pattern:"^[a-z0-9][a-z0-9._-]{0,31}$" doc:"role source: the one network whose accounts it writes"`
+	Source      string        `json:"source,omitempty" maxLength:"512" doc:"role source: the one CloudEvents source it may send; absent: any"`
+	MSISDN      number        `json:"msisdn,omitzero" doc:"role subscriber: the number"`
+	Expires     int64         `json:"expires_in,omitempty" minimum:"0" maximum:"9000000000" doc:"seconds; absent or 0: for ever"`
+	Certificate certificate   `json:"certificate,omitempty" maxLength:"16384" doc:"a client certificate in PEM, signed by one of http.tls.client_ca: it is used instead of a key, and none is told"`
+}
+
+// certificate stands in place of a key that we make.
+type certificate string
+
+// apply puts the certificate's fingerprint in place of k's secret.
+func (c certificate) apply(k *callsign.Key, secret *string) error {
+	if c == "" {
+		return nil
+	}
+	block, _ := pem.Decode([]byte(c))
+	if block == nil || block.Type != "CERTIFICATE" {
+		return badCertificate("it is no certificate in PEM")
+	}
+	if _, err := x509.ParseCertificate(block.Bytes); err != nil {
+		return badCertificate(err.Error())
+	}
+	k.Hash, *secret = sha256.Sum256(block.Bytes), ""
+	return nil
+}
+
+func badCertificate(why string) error {
+	return newProblem(http.StatusUnprocessableEntity, "invalid", "body.certificate: "+why+": send the client's certificate, beginning with -----BEGIN CERTIFICATE-----")
+}
+
+// once makes a POST that makes a key repeatable.
+type once string
+
+// apply derives k's ID from the name of the request.
+func (o once) apply(k *callsign.Key, by callsign.Scope) {
+	if o != "" {
+		sum := sha256.Sum256([]byte(by.Tenant + "\x00" + by.KeyID + "\x00" + string(o)))
+		k.ID = hex.EncodeToString(sum[:8])
+	}
+}
+
+// refused says what a conflict of k means.
+func (o once) refused(k callsign.Key, err error) error {
+	switch {
+	case !errors.Is(err, callsign.ErrConflict):
+		return err
+	case o != "":
+		return newProblem(http.StatusConflict, "already_made", "a key was made by a request of this Idempotency-Key and told in its answer; "+
+			"if that was lost, revoke "+k.ID+" and send the request with a new Idempotency-Key")
+	}
+	return newProblem(http.StatusConflict, "conflict", "this certificate is a key already: revoke that one, or send another certificate")
 }
 
 // Resolve implements huma.Resolver: each role has its own members.
@@ -109,11 +161,17 @@ func CheckScope(s callsign.Scope) (member, message string) {
 func (s *Server) registerKeys(api huma.API) {
 	admins := []callsign.Role{callsign.RoleAdmin}
 	route(s, api, "POST /v1/keys", "Make a key; it is told only now", http.StatusCreated, admins, s.createKey)
-	route(s, api, "GET /v1/keys", "The tenant's keys", 0, admins, s.listKeys)
+	route(s, api, "GET /v1/keys", "The tenant's keys, in the order of their ids", 0, admins, s.listKeys)
+	route(s, api, "POST /v1/keys/{id}/rotate", "Make a key that takes over from another, which goes on for a while; it is told only now",
+		http.StatusCreated, admins, s.rotateKey)
 	route(s, api, "DELETE /v1/keys/{id}", "Revoke a key: on every node within a second", 0, admins, s.revokeKey)
 }
 
-func (s *Server) createKey(ctx context.Context, by callsign.Scope, in *struct{ Body newKey }) (*reply[key], error) {
+func (s *Server) createKey(ctx context.Context, by callsign.Scope, in *struct {
+	Once once `header:"Idempotency-Key" maxLength:"255" doc:"any name of this request: sent again with the same, it makes no second key and is answered with 409"`
+	Body newKey
+},
+) (*reply[key], error) {
 	n := in.Body
 	var expires time.Time
 	if n.Expires > 0 {
@@ -122,18 +180,60 @@ func (s *Server) createKey(ctx context.Context, by callsign.Scope, in *struct{ B
 	secret, k := NewKey(n.Name, callsign.Scope{
 		Tenant: by.Tenant, Role: n.Role, Network: n.Network, Source: n.Source, MSISDN: n.MSISDN.MSISDN,
 	}, expires)
-	if err := s.o.Keys.PutKey(ctx, k); err != nil {
+	in.Once.apply(&k, by)
+	if err := n.Certificate.apply(&k, &secret); err != nil {
 		return nil, err
 	}
+	concerns(ctx, k.ID)
+	if err := s.o.Keys.PutKey(ctx, k); err != nil {
+		return nil, in.Once.refused(k, err)
+	}
 	s.log.Info("key made", "key_id", k.ID, "role", n.Role, "by", by.KeyID)
-	out := keyJSON(k)
-	out.Key = secret
-	return putReply(out, true), nil
+	return told(k, secret), nil
 }
 
-func (s *Server) listKeys(ctx context.Context, scope callsign.Scope, _ *struct{}) (*reply[rows[key]], error) {
-	keys, err := s.o.Keys.Keys(ctx, scope)
-	return listed(keys, 0, keyJSON, nil), err
+// told is a new key with what its holder sends.
+func told(k callsign.Key, secret string) *reply[key] {
+	out := keyJSON(k)
+	out.Key = secret
+	return putReply(out, true)
+}
+
+func (s *Server) rotateKey(ctx context.Context, by callsign.Scope, in *struct {
+	ID   string `path:"id" maxLength:"64"`
+	Once once   `header:"Idempotency-Key" maxLength:"255" doc:"any name of this request: sent again with the same, it makes no second key and is answered with 409"`
+	Body struct {
+		Overlap     *int64      `json:"overlap,omitempty" minimum:"0" maximum:"31536000" doc:"seconds for which the old key goes on; absent: a day"`
+		Certificate certificate `json:"certificate,omitempty" maxLength:"16384" doc:"a client certificate in PEM, signed by one of http.tls.client_ca: it is used instead of a key, and none is told"`
+	}
+},
+) (*reply[key], error) {
+	secret, next := NewKey("", callsign.Scope{Tenant: by.Tenant}, time.Time{})
+	in.Once.apply(&next, by)
+	if err := in.Body.Certificate.apply(&next, &secret); err != nil {
+		return nil, err
+	}
+	concerns(ctx, in.ID+" to "+next.ID)
+	until := next.Created.Add(24 * time.Hour)
+	if in.Body.Overlap != nil {
+		until = next.Created.Add(time.Duration(*in.Body.Overlap) * time.Second)
+	}
+	kept, err := s.o.Keys.RotateKey(ctx, by, in.ID, until, next)
+	if err != nil {
+		return nil, in.Once.refused(next, err)
+	}
+	s.keys.doubt() // the old one ends sooner
+	s.log.Info("key rotated", "key_id", in.ID, "next", kept.ID, "by", by.KeyID)
+	return told(kept, secret), nil
+}
+
+func (s *Server) listKeys(ctx context.Context, scope callsign.Scope, in *struct {
+	After string `query:"after" maxLength:"64" doc:"next of the page before"`
+	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"how many rows at most"`
+},
+) (*reply[rows[key]], error) {
+	keys, err := s.o.Keys.Keys(ctx, scope, callsign.Page{After: in.After, Limit: in.Limit})
+	return listed(keys, in.Limit, keyJSON, func(k callsign.Key) string { return k.ID }), err
 }
 
 func (s *Server) revokeKey(ctx context.Context, by callsign.Scope, in *struct {
@@ -143,7 +243,7 @@ func (s *Server) revokeKey(ctx context.Context, by callsign.Scope, in *struct {
 	if err := s.o.Keys.RevokeKey(ctx, by, in.ID); err != nil {
 		return nil, err
 	}
-	s.keys.forget()
+	s.keys.doubt()
 	s.push.each(func(one *session) {
 		if one.key.ID == in.ID {
 			one.stop(&ending{closeKey, "the key was revoked"})

@@ -45,7 +45,7 @@ func (s *Server) exportPerson(ctx context.Context, scope callsign.Scope, in *str
 },
 ) (*reply[person], error) {
 	m := in.MSISDN.MSISDN
-	out := person{MSISDN: in.MSISDN, Keys: []key{}}
+	out := person{MSISDN: in.MSISDN}
 	sub, err := s.o.Subscribers.Subscriber(ctx, scope, m)
 	if err == nil {
 		told := subscriberJSON(sub)
@@ -53,17 +53,31 @@ func (s *Server) exportPerson(ctx context.Context, scope callsign.Scope, in *str
 	} else if !errors.Is(err, callsign.ErrNotFound) {
 		return nil, err
 	}
-	keys, err := s.o.Keys.Keys(ctx, scope)
-	if err != nil {
+	if out.Keys, err = s.keysOf(ctx, scope, m); err != nil {
 		return nil, err
-	}
-	for _, k := range keys {
-		if k.Scope.MSISDN == m {
-			out.Keys = append(out.Keys, keyJSON(k))
-		}
 	}
 	out.Calls, out.Next, err = s.callsOf(ctx, scope, m, callsign.Page{After: in.After, Limit: in.Limit})
 	return ok(out), err
+}
+
+// keysOf are the keys for m.
+func (s *Server) keysOf(ctx context.Context, scope callsign.Scope, m callsign.MSISDN) ([]key, error) {
+	out := []key{}
+	for page := (callsign.Page{Limit: 1000}); ; {
+		keys, err := s.o.Keys.Keys(ctx, scope, page)
+		if err != nil {
+			return nil, err
+		}
+		for _, k := range keys {
+			if k.Scope.MSISDN == m {
+				out = append(out, keyJSON(k))
+			}
+		}
+		if len(keys) < page.Limit {
+			return out, nil
+		}
+		page.After = keys[len(keys)-1].ID
+	}
 }
 
 // callsOf are a page of the calls from and to m, which two lists have, with their timelines.
@@ -99,7 +113,7 @@ func (s *Server) callsOf(ctx context.Context, scope callsign.Scope, m callsign.M
 
 func (s *Server) erasePerson(ctx context.Context, by callsign.Scope, in *subscriberPath) (*reply[erased], error) {
 	calls, err := s.o.Eraser.Erase(ctx, by, in.MSISDN.MSISDN)
-	s.keys.forget() // its own are gone
+	s.keys.doubt() // its own are gone
 	if err == nil {
 		s.log.Info("a number was erased", "msisdn", in.MSISDN.MSISDN, "calls", calls, "by", by.KeyID)
 	}

@@ -19,7 +19,7 @@ type Cursors interface {
 // servePush is GET /v1/push. All that can be refused is refused before the upgrade, but for the node being full: that has a
 // close code.
 func (s *Server) servePush(w http.ResponseWriter, r *http.Request) {
-	key, err := s.keys.bearer(r.Context(), r)
+	key, err := s.keys.authenticate(r.Context(), r)
 	if err == nil {
 		err = pushable(r, key)
 	}
@@ -76,8 +76,9 @@ func pushable(r *http.Request, key callsign.Key) error {
 // upgrade answers with a problem and gives nil, if the request is no proper handshake.
 func upgrade(w http.ResponseWriter, r *http.Request) *websocket.Conn {
 	up := websocket.Upgrader{
-		Subprotocols: []string{subprotocol},
-		CheckOrigin:  func(*http.Request) bool { return true }, // a page can't send our bearer keys: they are no cookies
+		Subprotocols:      []string{subprotocol},
+		EnableCompression: true,
+		CheckOrigin:       func(*http.Request) bool { return true }, // a page can't send our bearer keys: they are no cookies
 		Error: func(w http.ResponseWriter, _ *http.Request, status int, reason error) {
 			newProblem(status, "bad_upgrade", reason.Error()+": use a WebSocket client (RFC 6455)").write(w)
 		},
@@ -86,5 +87,6 @@ func upgrade(w http.ResponseWriter, r *http.Request) *websocket.Conn {
 	if err != nil {
 		return nil // Error has answered
 	}
+	conn.EnableWriteCompression(false) // ours are short
 	return conn
 }

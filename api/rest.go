@@ -26,7 +26,10 @@ func newREST(mux *http.ServeMux, version string) huma.API {
 	config.Formats = onlyUTF8(config.Formats)
 	config.Transformers = []huma.Transformer{ownProblems}
 	config.Components.Schemas.RegisterTypeAlias(reflect.TypeFor[huma.ErrorModel](), reflect.TypeFor[problemDetails]())
-	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"key": {Type: "http", Scheme: "bearer"}}
+	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"key":         {Type: "http", Scheme: "bearer"},
+		"certificate": {Type: "mutualTLS", Description: "a client certificate that stands for a key, where http.tls.client_ca is set"},
+	}
 	return humago.New(mux, config)
 }
 
@@ -40,7 +43,7 @@ func route[I, O any](
 	op := &huma.Operation{
 		OperationID: huma.GenerateOperationID(method, path, new(O)), Method: method, Path: path,
 		Summary: summary, Description: "Roles: " + list(roles) + ".",
-		Security: []map[string][]string{{"key": {}}}, Middlewares: huma.Middlewares{s.allow(roles)},
+		Security: anyKey(), Middlewares: huma.Middlewares{s.allow(roles, changes(method, path))},
 		Responses: map[string]*huma.Response{},
 	}
 	if method == http.MethodPost {
@@ -58,6 +61,14 @@ func route[I, O any](
 	}
 }
 
+// anyKey is how an operation is opened.
+func anyKey() []map[string][]string { return []map[string][]string{{"key": {}}, {"certificate": {}}} }
+
+// changes reports whether the audit is to tell of an operation: what sources say is told by each text's Origin instead.
+func changes(method, path string) bool {
+	return method != http.MethodGet && path != "/v1/events" && path != "/v1/whatif"
+}
+
 // alsoAnswers documents a second status with the body of 200.
 func alsoAnswers(responses map[string]*huma.Response, status int) {
 	if status != 0 {
@@ -72,6 +83,13 @@ type reply[T any] struct {
 }
 
 func ok[T any](body T) *reply[T] { return &reply[T]{http.StatusOK, body} }
+
+// tagged is a reply with the revision of what it shows (RFC 9110 §8.8.3).
+type tagged[T any] struct {
+	Status int
+	ETag   string `header:"ETag" doc:"send it as If-Match to change only what was read"`
+	Body   T
+}
 
 func putReply[T any](body T, created bool) *reply[T] {
 	if created {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -21,18 +22,31 @@ const (
 	headerSize = 16 << 10
 )
 
-// Run serves l until ctx ends. Then it takes no more connections, tells push connections to go, gives them and the requests
+// Run serves l, over TLS if Config says so, until ctx ends. Then it takes no more connections, tells push connections to go, gives them and the requests
 // at hand Config.Grace, and leaves nothing running. It is called once.
 func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	// Requests outlive ctx by the grace.
 	base, kill := context.WithCancel(context.WithoutCancel(ctx))
 	defer kill()
+	if s.tls != nil {
+		l = tls.NewListener(l, s.tls)
+	}
 	server := &http.Server{
 		Handler: s.handler, ReadHeaderTimeout: headerTime, ReadTimeout: readTime, WriteTimeout: writeTime, IdleTimeout: idleTime,
 		MaxHeaderBytes: headerSize, BaseContext: func(net.Listener) context.Context { return base },
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	g, ctx := errgroup.WithContext(ctx)
+	if s.o.Admin != nil {
+		admin := &http.Server{Handler: profiles(), ReadHeaderTimeout: headerTime}
+		g.Go(func() error {
+			if err := admin.Serve(s.o.Admin); !errors.Is(err, http.ErrServerClosed) {
+				return fmt.Errorf("serve http.admin on %s: %w", s.o.Admin.Addr(), err)
+			}
+			return nil
+		})
+		defer context.AfterFunc(ctx, func() { _ = admin.Close() })()
+	}
 	g.Go(func() error {
 		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serve http on %s: %w", l.Addr(), err)
@@ -41,6 +55,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	})
 	g.Go(func() error {
 		<-ctx.Done()
+		close(s.stopping)
 		var stopping errgroup.Group
 		stopping.Go(func() error {
 			s.push.drain(s.o.Config.Grace)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -149,11 +150,13 @@ func (s *session) write(cursor int64) {
 	c := s.server.o.Config
 	sent := s.writeFrame(helloFrame{"hello", s.id, cursor, c.Credit, c.Heartbeat.Milliseconds(), c.MaxBatch, c.MaxBytes})
 	for frame := range s.out {
-		accounts, several := frame.(resyncs)
-		for _, account := range accounts {
-			sent = sent && s.writeFrame(resyncFrame{"resync", account})
+		frames := []any{frame}
+		if asked, ok := frame.(resyncs); ok {
+			frames = asked.frames()
 		}
-		sent = sent && (several || s.writeFrame(frame))
+		for _, f := range frames {
+			sent = sent && s.writeFrame(f)
+		}
 	}
 }
 
@@ -190,7 +193,7 @@ func (s *session) watch(ctx context.Context) error {
 
 // keyHolds asks for the key again. A store that is away doesn't end a session: nothing can be written without it either.
 func (s *session) keyHolds(ctx context.Context) error {
-	_, err := s.server.keys.byHash(ctx, s.key.Hash)
+	_, err := s.server.keys.byHash(ctx, s.key.Hash, netip.Prefix{})
 	var refused *problemDetails
 	if errors.As(err, &refused) {
 		return &ending{closeKey, refused.Detail}

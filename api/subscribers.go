@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -11,11 +12,12 @@ import (
 	"github.com/callsign-as/callsign"
 )
 
-// Subscribers keeps subscribers. Every method takes the Scope, so that no handler can forget the tenant.
+// Subscribers keeps subscribers. Every method takes the Scope, so that no handler can forget the tenant. With a revision they
+// change what is at it, or give callsign.ErrChanged; 0 is any.
 type Subscribers interface {
 	PutSubscriber(context.Context, callsign.Scope, callsign.Subscriber) (created bool, err error)
 	Subscriber(context.Context, callsign.Scope, callsign.MSISDN) (callsign.Subscriber, error)
-	DeleteSubscriber(context.Context, callsign.Scope, callsign.MSISDN) error
+	DeleteSubscriber(ctx context.Context, scope callsign.Scope, m callsign.MSISDN, rev uint64) error
 }
 
 // Directory lists a tenant's subscribers in order of their numbers; Page.After is a number's digits.
@@ -70,13 +72,18 @@ func (s *Server) registerSubscribers(api huma.API) {
 }
 
 func (s *Server) putSubscriber(ctx context.Context, scope callsign.Scope, in *struct {
-	MSISDN number `path:"msisdn"`
-	Body   *struct {
+	MSISDN  number  `path:"msisdn"`
+	IfMatch ifMatch `header:"If-Match" doc:"the ETag that was read: the change is refused with 412 if it isn't that any more"`
+	Body    *struct {
 		Name string `json:"name,omitempty" maxLength:"200" doc:"for administrators, never shown to callers"`
 	}
 },
-) (*reply[subscriber], error) {
-	sub := callsign.Subscriber{MSISDN: in.MSISDN.MSISDN, Tenant: scope.Tenant}
+) (*tagged[subscriber], error) {
+	rev, err := in.IfMatch.rev()
+	if err != nil {
+		return nil, err
+	}
+	sub := callsign.Subscriber{MSISDN: in.MSISDN.MSISDN, Tenant: scope.Tenant, Rev: rev}
 	if in.Body != nil {
 		sub.Name = in.Body.Name
 	}
@@ -87,20 +94,52 @@ func (s *Server) putSubscriber(ctx context.Context, scope callsign.Scope, in *st
 	if sub, err = s.o.Subscribers.Subscriber(ctx, scope, sub.MSISDN); err != nil {
 		return nil, err
 	}
-	return putReply(subscriberJSON(sub), created), nil
+	out := withTag(sub)
+	if created {
+		out.Status = http.StatusCreated
+	}
+	return out, nil
 }
 
-func (s *Server) getSubscriber(ctx context.Context, scope callsign.Scope, in *subscriberPath) (*reply[subscriber], error) {
+// ifMatch is the precondition of a change (RFC 9110 §13.1.1): one ETag.
+type ifMatch string
+
+// rev is the revision that is asked for, 0 for none.
+func (m ifMatch) rev() (uint64, error) {
+	if m == "" {
+		return 0, nil
+	}
+	tag, quoted := strings.CutPrefix(string(m), `"`)
+	rev, err := strconv.ParseUint(strings.TrimSuffix(tag, `"`), 10, 64)
+	if !quoted || err != nil || rev == 0 {
+		return 0, newProblem(http.StatusBadRequest, "bad_request", "If-Match is none of our ETags: send one as GET gives it, with its quotes")
+	}
+	return rev, nil
+}
+
+func withTag(sub callsign.Subscriber) *tagged[subscriber] {
+	return &tagged[subscriber]{http.StatusOK, strconv.Quote(strconv.FormatUint(sub.Rev, 10)), subscriberJSON(sub)}
+}
+
+func (s *Server) getSubscriber(ctx context.Context, scope callsign.Scope, in *subscriberPath) (*tagged[subscriber], error) {
 	if err := ownNumber(scope, in.MSISDN); err != nil {
 		return nil, err
 	}
 	sub, err := s.o.Subscribers.Subscriber(ctx, scope, in.MSISDN.MSISDN)
-	return ok(subscriberJSON(sub)), err
+	return withTag(sub), err
 }
 
-func (s *Server) deleteSubscriber(ctx context.Context, scope callsign.Scope, in *subscriberPath) (*struct{}, error) {
-	err := s.o.Subscribers.DeleteSubscriber(ctx, scope, in.MSISDN.MSISDN)
-	s.keys.forget() // its own are revoked
+func (s *Server) deleteSubscriber(ctx context.Context, scope callsign.Scope, in *struct {
+	MSISDN  number  `path:"msisdn"`
+	IfMatch ifMatch `header:"If-Match" doc:"the ETag that was read: the change is refused with 412 if it isn't that any more"`
+},
+) (*struct{}, error) {
+	rev, err := in.IfMatch.rev()
+	if err != nil {
+		return nil, err
+	}
+	err = s.o.Subscribers.DeleteSubscriber(ctx, scope, in.MSISDN.MSISDN, rev)
+	s.keys.doubt() // its own are revoked
 	return nil, err
 }
 

@@ -22,6 +22,7 @@ type engine interface {
 	api.Keys
 	api.KeyHashes
 	api.Cursors
+	api.Audits
 	sigsync.Keeper
 	store.Truth
 	store.EventKeeper

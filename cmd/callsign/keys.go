@@ -96,6 +96,11 @@ func (c keyCreate) inStore(s surroundings) error {
 	}
 	defer engine.Close()
 	secret, key := api.NewKey(c.Name, scope, expires)
+	audit := api.NewAudit(callsign.Scope{Tenant: scope.Tenant}, "callsign key create -c")
+	audit.Object = key.ID
+	if err := engine.PutAudit(s.ctx, audit); err != nil {
+		return fmt.Errorf("keep the audit of the key: %w", err)
+	}
 	if err := engine.PutKey(s.ctx, key); err != nil {
 		return fmt.Errorf("keep the key: %w", err)
 	}

@@ -61,6 +61,7 @@ type daemon struct {
 	log      *slog.Logger
 	relay    *relay.Relay
 	listener net.Listener
+	admin    net.Listener // nil without http.admin
 	engine   engine
 	redis    *redis.Client         // nil without cache.url
 	profiles *redis.Profiles       // likewise
@@ -98,6 +99,14 @@ func newDaemon(config *Config, log *slog.Logger) (_ *daemon, err error) {
 	}
 	if d.listener, err = net.Listen("tcp", config.HTTP.Listen); err != nil {
 		return nil, fmt.Errorf("%w: if another process has it, stop that one or change http.listen", err)
+	}
+	if config.HTTP.Admin != "" {
+		if d.admin, err = net.Listen("tcp", config.HTTP.Admin); err != nil {
+			return nil, fmt.Errorf("%w: if another process has it, stop that one or change http.admin", err)
+		}
+	}
+	if at, err := netip.ParseAddrPort(config.HTTP.Listen); config.HTTP.TLS.Cert == "" && (err != nil || !at.Addr().IsLoopback()) {
+		log.Warn("keys travel in the clear: set http.tls, or keep http.listen behind a proxy that speaks TLS", "http.listen", config.HTTP.Listen)
 	}
 	d.engine = newEngine(config.Store, room("store"))
 	notYet := errors.New("it is not open yet")
@@ -145,8 +154,8 @@ func newDaemon(config *Config, log *slog.Logger) (_ *daemon, err error) {
 	d.intake = sigsync.NewIntake(sigsync.Options{Keeper: d.engine, Metrics: metrics, Log: room("sigsync")})
 	d.api, err = api.New(api.Options{
 		Config: config.HTTP, Intake: d.intake, Importer: d.intake,
-		Subscribers: d.engine, Directory: d.engine, Accounts: d.engine, Calls: d.engine, Eraser: d.engine, Keys: d.engine, KeyHashes: d.engine, Cursors: d.engine,
-		WhatIf: d.whatIf, Ready: d.problems, Gatherer: metrics, Metrics: metrics, Log: room("api"), Version: version(),
+		Subscribers: d.engine, Directory: d.engine, Accounts: d.engine, Calls: d.engine, Eraser: d.engine, Keys: d.engine, KeyHashes: d.engine, Cursors: d.engine, Audits: d.engine,
+		WhatIf: d.whatIf, Ready: d.problems, Gatherer: metrics, Metrics: metrics, Log: room("api"), Version: version(), Admin: d.admin,
 	})
 	return d, err
 }
@@ -155,8 +164,10 @@ func (d *daemon) close() {
 	if d.relay != nil {
 		d.relay.Close()
 	}
-	if d.listener != nil {
-		_ = d.listener.Close()
+	for _, l := range []net.Listener{d.listener, d.admin} {
+		if l != nil {
+			_ = l.Close()
+		}
 	}
 	if d.redis != nil {
 		_ = d.redis.Close()
