@@ -101,7 +101,7 @@ func pathTo(parts ...string) string {
 	return path.String()
 }
 
-// show prints what the API answered: as it is with --json, else as a table.
+// show prints what the API answered: as it is with --json, else as a table, of which a part that goes on has no header.
 func (c *client) show(w io.Writer, raw json.RawMessage, header string, rows ...[]string) error {
 	if c.JSON {
 		var indented bytes.Buffer
@@ -112,7 +112,9 @@ func (c *client) show(w io.Writer, raw json.RawMessage, header string, rows ...[
 		return err
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, header)
+	if header != "" {
+		fmt.Fprintln(t, header)
+	}
 	for _, r := range rows {
 		fmt.Fprintln(t, strings.Join(r, "\t"))
 	}

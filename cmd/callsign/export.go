@@ -3,8 +3,6 @@ package main
 import (
 	"encoding/csv"
 	"encoding/json"
-	"net/http"
-	"net/url"
 
 	"github.com/callsign-as/callsign"
 )
@@ -31,19 +29,8 @@ func (c subscriberExport) Run(s surroundings) error {
 			return err
 		}
 	}
-	for after := ""; ; {
-		var page struct {
-			Items []subscriberView `json:"items"`
-			Next  string           `json:"next"`
-		}
-		path := "/v1/subscribers?limit=1000"
-		if after != "" {
-			path += "&after=" + url.QueryEscape(after)
-		}
-		if err := c.do(s.ctx, http.MethodGet, path, nil, &page); err != nil {
-			return err
-		}
-		for _, v := range page.Items {
+	return pages(s, &c.client, "/v1/subscribers", func(items []subscriberView, _ json.RawMessage) error {
+		for _, v := range items {
 			first := record{MSISDN: v.MSISDN, Name: v.Name}
 			var linked []record
 			for _, a := range v.Accounts {
@@ -60,9 +47,6 @@ func (c subscriberExport) Run(s surroundings) error {
 			}
 		}
 		lines.Flush()
-		if err := lines.Error(); err != nil || page.Next == "" {
-			return err
-		}
-		after = page.Next
-	}
+		return lines.Error()
+	})
 }

@@ -17,6 +17,9 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
 )
 
 // record is a line of an import or export: a subscriber, with one account or the text set by hand. What is empty is left as
@@ -61,7 +64,8 @@ func (c subscriberImport) Run(s surroundings) (err error) {
 		return usageError{err}
 	}
 	defer file.Close()
-	next, err := c.records(file)
+	bar := progress(s.stderr, file)
+	next, err := c.records(io.TeeReader(file, bar))
 	if err != nil {
 		return usageError{fmt.Errorf("%s: %w", c.File, err)}
 	}
@@ -118,7 +122,7 @@ func (c subscriberImport) Run(s surroundings) (err error) {
 				return err
 			}
 		}
-		if time.Since(said) > time.Second {
+		if _, drawn := bar.(*progressbar.ProgressBar); !drawn && time.Since(said) > time.Second {
 			said = time.Now()
 			fmt.Fprintf(s.stderr, "line %d: %d imported, %d refused\n", done, imported, bad)
 		}
@@ -133,6 +137,17 @@ func (c subscriberImport) Run(s surroundings) (err error) {
 		return fmt.Errorf("%d lines were refused: mend them, and import them again", bad)
 	}
 	return nil
+}
+
+// progress draws how much of file was read, if w is a terminal; else it takes what it is told, and draws nothing.
+func progress(w io.Writer, file *os.File) io.Writer {
+	terminal, ok := w.(*os.File)
+	info, err := file.Stat()
+	if !ok || !term.IsTerminal(int(terminal.Fd())) || err != nil || !info.Mode().IsRegular() {
+		return io.Discard
+	}
+	return progressbar.NewOptions64(info.Size(), progressbar.OptionSetWriter(w), progressbar.OptionShowBytes(true),
+		progressbar.OptionSetDescription("import"), progressbar.OptionThrottle(200*time.Millisecond), progressbar.OptionClearOnFinish())
 }
 
 func saidImport(w io.Writer, asJSON bool, imported, refused int) error {

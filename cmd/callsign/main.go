@@ -41,9 +41,10 @@ type cli struct {
 	Config     configCommand     `cmd:"" help:"Print the commented default configuration, or check a file."`
 	Migrate    migrateCommand    `cmd:"" help:"Bring the store's schema up to date (serve does it too)."`
 	Subscriber subscriberCommand `cmd:"" help:"Subscribers: put, get, list, remove, data, erase."`
-	Account    accountCommand    `cmd:"" help:"IM accounts of subscribers: put, list, remove."`
+	Account    accountCommand    `cmd:"" help:"IM accounts of subscribers: put, list, remove, resync."`
 	Signature  signatureCommand  `cmd:"" help:"Signatures: put, get."`
-	Key        keyCommand        `cmd:"" help:"API keys: create, list, remove."`
+	Key        keyCommand        `cmd:"" help:"API keys: create, list, rotate, remove."`
+	Audit      auditCommand      `cmd:"" help:"Show who asked for which change, newest first."`
 	Call       callCommand       `cmd:"" help:"Place a test call through a running application server and tell what its caller would see."`
 	IFC        ifcCommand        `cmd:"" name:"ifc" help:"Filter criteria for an HSS: print them, or check some."`
 	SMSC       smscCommand       `cmd:"" name:"smsc" help:"The SMSC simulator: prints and serves what each handset shows."`

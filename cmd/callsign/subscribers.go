@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strconv"
 	"time"
 )
@@ -81,11 +80,7 @@ func (c *client) showAccounts(s surroundings, msisdn string) error {
 	}
 	var rows [][]string
 	for _, a := range v.Accounts {
-		at := ""
-		if !a.At.IsZero() {
-			at = a.At.Local().Format(time.DateTime)
-		}
-		rows = append(rows, []string{v.MSISDN, v.Name, a.Network, a.Account, at, a.Shown})
+		rows = append(rows, []string{v.MSISDN, v.Name, a.Network, a.Account, local(a.At), a.Shown})
 	}
 	return c.show(s.stdout, raw, "MSISDN\tNAME\tNETWORK\tACCOUNT\tSAID\tSHOWN", rows...)
 }
@@ -94,34 +89,11 @@ type subscriberList struct {
 	client
 }
 
-// Run lists page by page, so that a long list starts at once and takes no memory.
+// Run lists the subscribers.
 func (c subscriberList) Run(s surroundings) error {
-	after := ""
-	for {
-		path := "/v1/subscribers?limit=1000"
-		if after != "" {
-			path += "&after=" + url.QueryEscape(after)
-		}
-		var raw json.RawMessage
-		if err := c.do(s.ctx, http.MethodGet, path, nil, &raw); err != nil {
-			return err
-		}
-		var page struct {
-			Items []subscriberView `json:"items"`
-			Next  string           `json:"next"`
-		}
-		if err := json.Unmarshal(raw, &page); err != nil {
-			return err
-		}
-		var rows [][]string
-		for _, v := range page.Items {
-			rows = append(rows, []string{v.MSISDN, v.Name, strconv.Itoa(len(v.Accounts))})
-		}
-		if err := c.show(s.stdout, raw, "MSISDN\tNAME\tACCOUNTS", rows...); err != nil || page.Next == "" {
-			return err
-		}
-		after = page.Next
-	}
+	return list(s, &c.client, "/v1/subscribers", "MSISDN\tNAME\tACCOUNTS", func(v subscriberView) []string {
+		return []string{v.MSISDN, v.Name, strconv.Itoa(len(v.Accounts))}
+	})
 }
 
 type subscriberRemove struct {
@@ -155,6 +127,7 @@ type accountCommand struct {
 	Put    accountPut    `cmd:"" help:"Link an IM account to a subscriber."`
 	List   accountList   `cmd:"" aliases:"get" help:"List a subscriber's accounts."`
 	Remove accountRemove `cmd:"" help:"Unlink an IM account."`
+	Resync accountResync `cmd:"" help:"Ask an IM network's sources that are connected to this node to say their texts again."`
 }
 
 type accountArgs struct {
@@ -197,6 +170,30 @@ type accountRemove struct {
 // Run unlinks the account.
 func (c accountRemove) Run(s surroundings) error {
 	return c.remove(s, c.path(), c.Network+"'s account "+c.Account)
+}
+
+type accountResync struct {
+	client
+	Network  string   `arg:"" help:"The IM network, like qq."`
+	Accounts []string `arg:"" optional:"" help:"The accounts; without any all that have a text."`
+}
+
+// Run asks for the texts.
+func (c accountResync) Run(s surroundings) error {
+	in := map[string][]string{}
+	if len(c.Accounts) > 0 {
+		in["accounts"] = c.Accounts
+	}
+	var out struct {
+		Asked int `json:"asked"`
+	}
+	if err := c.do(s.ctx, http.MethodPost, pathTo("networks", c.Network, "resync"), in, &out); err != nil {
+		return err
+	}
+	if out.Asked == 0 {
+		return fmt.Errorf("no source of %s is connected to this node: ask another node, or wait until it connects", c.Network)
+	}
+	return said(s.stdout, c.JSON, out, fmt.Sprintf("%d sources of %s are asked", out.Asked, c.Network))
 }
 
 type signatureCommand struct {
