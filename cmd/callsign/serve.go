@@ -59,6 +59,7 @@ func (c serveCommand) Run(s surroundings) error {
 type daemon struct {
 	config   *Config
 	log      *slog.Logger
+	metrics  *prometheus.Registry
 	relay    *relay.Relay
 	listener net.Listener
 	admin    net.Listener // nil without http.admin
@@ -79,13 +80,13 @@ type daemon struct {
 
 // newDaemon binds the sockets and builds the rooms; it opens nothing that may be away.
 func newDaemon(config *Config, log *slog.Logger) (_ *daemon, err error) {
-	d := &daemon{config: config, log: log}
+	metrics := prometheus.NewRegistry()
+	d := &daemon{config: config, log: log, metrics: metrics}
 	defer func() {
 		if err != nil {
 			d.close()
 		}
 	}()
-	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	room := func(name string) *slog.Logger { return log.With("room", name) }
 
