@@ -32,6 +32,7 @@ var arrows = map[string][]string{
 	"store/redis":     {".", "store"},
 	"store/storetest": {".", "store"},
 	"api":             {"."},
+	"api/client":      {},
 	"cmd/callsign":    {"*"},
 	"deploy/peer":     {},
 	"deploy/e2e":      {"*"},
