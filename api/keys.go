@@ -200,7 +200,7 @@ func told(k callsign.Key, secret string) *reply[key] {
 }
 
 func (s *Server) rotateKey(ctx context.Context, by callsign.Scope, in *struct {
-	ID   string `path:"id" maxLength:"64"`
+	ID   string `path:"id" pattern:"^[0-9A-Za-z-]{1,64}$"`
 	Once once   `header:"Idempotency-Key" maxLength:"255" doc:"any name of this request: sent again with the same, it makes no second key and is answered with 409"`
 	Body struct {
 		Overlap     *int64      `json:"overlap,omitempty" minimum:"0" maximum:"31536000" doc:"seconds for which the old key goes on; absent: a day"`
@@ -228,7 +228,7 @@ func (s *Server) rotateKey(ctx context.Context, by callsign.Scope, in *struct {
 }
 
 func (s *Server) listKeys(ctx context.Context, scope callsign.Scope, in *struct {
-	After string `query:"after" maxLength:"64" doc:"next of the page before"`
+	After string `query:"after" pattern:"^[0-9A-Za-z-]{1,64}$" doc:"next of the page before"`
 	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"how many rows at most"`
 },
 ) (*reply[rows[key]], error) {
@@ -237,7 +237,7 @@ func (s *Server) listKeys(ctx context.Context, scope callsign.Scope, in *struct 
 }
 
 func (s *Server) revokeKey(ctx context.Context, by callsign.Scope, in *struct {
-	ID string `path:"id" maxLength:"64"`
+	ID string `path:"id" pattern:"^[0-9A-Za-z-]{1,64}$"`
 },
 ) (*struct{}, error) {
 	if err := s.o.Keys.RevokeKey(ctx, by, in.ID); err != nil {
