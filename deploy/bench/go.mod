@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/callsign-as/callsign v0.0.0
 	github.com/fiorix/go-smpp v0.0.0-20210403173735-2894b96e70ba
+	github.com/gorilla/websocket v1.5.3
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/linxGnu/gosmpp v0.3.1
 )

@@ -9,6 +9,8 @@
 #	queue     for three seconds in ten 20,000 INVITEs a second to nobody come on top, to a node that is built with room for 64 events in
 #	          each queue instead of 4096: they are full, and pour over
 #	flood     for a second in ten INVITEs to nobody come as fast as they can be sent, until the kernel drops most of what is received
+#	abuse     for three seconds in ten the API is abused in every way at once: 3000 wrong keys a second, connections that never end
+#	          their headers or frames, frames that announce a gigabyte or unfold to 20 MB, bad events, replays
 #	kamailio  Kamailio's stateful proxy (tm) stands in the node's place, under the same kills; the callee takes every INVITE of a call
 #	          that comes again for the same one, as Kamailio sends it under another branch once it was restarted
 #	tcp       the kills again, over TCP: what was on a connection is lost, and nothing sends it again
@@ -22,10 +24,10 @@
 set -u
 cd "$(dirname "$0")"
 n=${CALLS:-20000} rate=500 callees=1000 seconds=$((${CALLS:-20000} / 500))
-faults=${*:-kill store smsc queue flood kamailio tcp}
+faults=${*:-kill store smsc queue flood abuse kamailio tcp}
 for fault in $faults; do
 	case $fault in
-	none | kill | store | smsc | queue | flood | kamailio | tcp) ;;
+	none | kill | store | smsc | queue | flood | abuse | kamailio | tcp) ;;
 	*) sed -n '2,/^set/s/^#[\t ]\{0,1\}//p' "$0" && exit 2 ;;
 	esac
 done
@@ -142,6 +144,10 @@ faulty() { # fault, first at, every, lasts
 			kill -CONT "$simulator"
 			end=$(now)
 			;;
+		abuse)
+			"$work/harm" abuse "$4" >>"$work/abuse" 2>&1 || echo "the abuse: $(tail -1 "$work/abuse")" >>"$work/doubts"
+			end=$(now)
+			;;
 		queue | flood)
 			pace=20000
 			[ "$1" = queue ] || pace=0
@@ -170,7 +176,7 @@ run() { # fault
 	[ "$1" != queue ] || binary=callsign-small
 	fault=$1 proxy=callsign
 	[ "$fault" != kamailio ] || proxy=kamailio
-	rm -rf "$work/state" "$work"/faults "$work"/flood "$work"/doubts "$work"/*.errors
+	rm -rf "$work/state" "$work"/faults "$work"/flood "$work"/abuse "$work"/doubts "$work"/*.errors
 	: >"$work/faults"
 	cp -r "$work/full" "$work/state"
 	"$work/callsign" smsc --lines --listen 127.79.0.8:2775 --http 127.79.0.8:18775 >"$work/texts" &
@@ -215,6 +221,7 @@ run() { # fault
 		echo "the flood: $(tr '\n' ' ' <"$work/flood"), $dropped events dropped, $(metric callsign_sip_kernel_drops_total) datagrams dropped by the kernel"
 		[ "$fault" = flood ] || [ "${dropped:-0}" -gt 0 ] || doubt "queue: no queue of events was ever full"
 	fi
+	[ ! -s "$work/abuse" ] || cat "$work/abuse"
 	for pid in $phones $simulator; do kill "$pid" 2>/dev/null; done
 	kill_node
 	wait

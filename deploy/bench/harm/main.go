@@ -11,6 +11,7 @@ const usage = `usage:
   harm calls N SUBSCRIBERS                       SIPp's -inf: a caller of its own for each call, and a callee of so many
   harm subscribers N TEXT                        puts that many callees, each with the text, to CALLSIGN_SERVER with CALLSIGN_KEY
   harm flood AS NEXT SECONDS RATE                INVITEs to nobody, so many a second; 0: as fast as they can be sent
+  harm abuse SECONDS                             all that can be done to the API of CALLSIGN_SERVER at once; CALLSIGN_KEY makes its sources
   harm lock DATABASE SECONDS                     takes an SQLite database from everybody, readers too
   harm tcp AS CALLER CALLEE CALLS SUBSCRIBERS RATE MESSAGES   the calls, over TCP, with SIPp's -trace_shortmsg of them
   harm tell CALLS MESSAGES LINES FAULTS          what SIPp's -trace_shortmsg, the SMSC's lines and the faults' times say`
@@ -39,6 +40,8 @@ func run(args []string) error {
 		return subscribers(number(1), os.Getenv("CALLSIGN_SERVER"), os.Getenv("CALLSIGN_KEY"), args[2])
 	case len(args) == 5 && args[0] == "flood":
 		return flood(args[1], args[2], seconds(3), number(4))
+	case len(args) == 2 && args[0] == "abuse":
+		return abuse(os.Getenv("CALLSIGN_SERVER"), os.Getenv("CALLSIGN_KEY"), seconds(1))
 	case len(args) == 3 && args[0] == "lock":
 		return lock(args[1], seconds(2))
 	case len(args) == 8 && args[0] == "tcp":
