@@ -15,9 +15,10 @@ done
 perl -MNet::SMPP -e 1 2>/dev/null || missing="$missing libnet-smpp-perl"
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$missing postgresql" # not in PATH either
 sh deploy/install.sh $missing || exit 1
-npm install --silent --no-audit --no-fund --prefix "$work/node" smpp@0.5.1 >"$work/npm.log" 2>&1 || {
+npm="smpp@0.5.1 ws@8.18.0 @asyncapi/parser@3.6.3 @seriousme/openapi-schema-validator@2.11.0"
+npm install --silent --no-audit --no-fund --prefix "$work/node" $npm >"$work/npm.log" 2>&1 || {
 	cat "$work/npm.log"
-	echo "could not install npm's smpp@0.5.1"
+	echo "could not install from npm: $npm"
 	exit 1
 }
 export CALLSIGN_TEST_PEERS=1 CALLSIGN_NODE_PATH="$work/node/node_modules"

@@ -114,7 +114,7 @@ func TestLoopback(t *testing.T) {
 }
 
 func TestNodeSMPP(t *testing.T) {
-	node, modules := peer.NodeSMPP(t)
+	node, modules := peer.Node(t, "smpp")
 	cmd := exec.Command(node, "testdata/smsc.js")
 	cmd.Env = append(os.Environ(), "NODE_PATH="+modules)
 	stdin, err := cmd.StdinPipe()

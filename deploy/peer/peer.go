@@ -46,13 +46,13 @@ func SIPp(t testing.TB) string { return Program(t, "sipp", "sip-tester") }
 // Tshark is the path of tshark.
 func Tshark(t testing.TB) string { return Program(t, "tshark", "tshark") }
 
-// NodeSMPP is the path of node and the folder of node_modules with npm's smpp in it.
-func NodeSMPP(t testing.TB) (node, modules string) {
+// Node is the path of node and the folder of node_modules with npm's package in it.
+func Node(t testing.TB, npm string) (node, modules string) {
 	t.Helper()
 	node = Program(t, "node", "nodejs")
 	modules = os.Getenv("CALLSIGN_NODE_PATH")
-	if _, err := os.Stat(filepath.Join(modules, "smpp")); modules == "" || err != nil {
-		Absent(t, "npm's smpp is not in CALLSIGN_NODE_PATH: deploy/test.sh installs it")
+	if _, err := os.Stat(filepath.Join(modules, npm)); modules == "" || err != nil {
+		Absent(t, "npm's "+npm+" is not in CALLSIGN_NODE_PATH: deploy/test.sh installs it")
 	}
 	return node, modules
 }
