@@ -42,6 +42,7 @@ var arrows = map[string][]string{
 	"deploy/bench/subscribers": {".", "sigsync", "store/sqlite"},
 	"deploy/bench/store":       {".", "sigsync", "store/postgres"},
 	"deploy/bench/smpp":        {"gsmbridge/smpp"},
+	"deploy/bench/push":        {},
 }
 
 func TestArrowsAreKept(t *testing.T) {

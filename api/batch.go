@@ -91,8 +91,12 @@ func (s *session) take(ctx context.Context, data []byte) error {
 	}
 	switch {
 	case refused == "":
-		s.batches <- b
-		return nil
+		select {
+		case s.batches <- b:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	case refused == nackCredit && s.overdrawn:
 		return &ending{closeCredit, "more events than the credit, twice: wait for acknowledgements"}
 	}

@@ -18,6 +18,8 @@ import (
 const (
 	// outQueue is how many frames wait for a source that reads slowly; then its batches and commits wait too.
 	outQueue = 64
+	// inQueue is how many batches wait for their commit.
+	inQueue = 64
 	// writeWait cuts off a source that doesn't read.
 	writeWait = 10 * time.Second
 	// drainQuiet ends a draining session whose source has sent nothing for so long.
@@ -36,7 +38,7 @@ type session struct {
 
 	overdrawn bool // over the credit once; read's own
 
-	batches chan *batch   // as many as the credit, and each has an event: it is never full
+	batches chan *batch   // full: the source isn't read from until a commit ends
 	out     chan any      // frames to send
 	quiet   chan struct{} // closed when nothing more can be acknowledged
 
@@ -49,7 +51,7 @@ type session struct {
 func newSession(s *Server, key callsign.Key, stop context.CancelCauseFunc) *session {
 	return &session{
 		server: s, id: newID(), key: key, stop: stop, source: sourceOf(key.Scope),
-		ledger: ledger{credit: s.o.Config.Credit}, batches: make(chan *batch, s.o.Config.Credit),
+		ledger: ledger{credit: s.o.Config.Credit}, batches: make(chan *batch, min(inQueue, s.o.Config.Credit)),
 		out: make(chan any, outQueue), quiet: make(chan struct{}),
 	}
 }

@@ -1,12 +1,14 @@
 // Package sigsync is the one door by which a text comes in: a push, a poll, a hand-set text, an SMS, an import. It knows no
-// network and no SQL; Run owns the one goroutine that commits.
+// network and no SQL; Run owns the goroutines that commit.
 package sigsync
 
 import (
 	"context"
 	"fmt"
+	"hash/fnv"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -35,17 +37,20 @@ type Keeper interface {
 
 // Options is what NewIntake needs; Metrics and Log may be nil.
 type Options struct {
-	Keeper  Keeper
-	Metrics prometheus.Registerer
-	Log     *slog.Logger
+	Keeper Keeper
+	// Committers is how many transactions run beside each other, each for sources of its own; 0 is one. A store that has one
+	// writer wants one.
+	Committers int
+	Metrics    prometheus.Registerer
+	Log        *slog.Logger
 }
 
 // Intake cleans texts and commits them in groups: whatever was put while the last commit ran goes into the next one, so a
-// lone change waits for nobody and many share a flush of the disk.
+// lone change waits for nobody and many share a flush of the disk. A source's changes are kept in their order.
 type Intake struct {
 	keeper  Keeper
 	log     *slog.Logger
-	puts    chan put      // bounded: who finds it full waits
+	puts    []chan put    // one for each committer, bounded: who finds it full waits
 	ended   chan struct{} // closed when Run has ended
 	metrics *metrics
 }
@@ -65,10 +70,21 @@ func NewIntake(o Options) *Intake {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Intake{keeper: o.Keeper, log: o.Log, puts: make(chan put, waiting), ended: make(chan struct{}), metrics: newMetrics(o.Metrics)}
+	in := &Intake{keeper: o.Keeper, log: o.Log, puts: make([]chan put, max(1, o.Committers)), ended: make(chan struct{}), metrics: newMetrics(o.Metrics)}
+	for i := range in.puts {
+		in.puts[i] = make(chan put, waiting)
+	}
+	return in
 }
 
-// Put returns when every change is durable or refused, with what became of each, in order. An error that wraps
+// committer is the one for a change's source: always the same, so that no later change of it is kept before an earlier one.
+func (in *Intake) committer(c callsign.Change) chan<- put {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(c.Tenant + "/" + c.Source)) // never fails
+	return in.puts[h.Sum32()%uint32(len(in.puts))]
+}
+
+// Put returns when every change, all of one source, is durable or refused, with what became of each, in order. An error that wraps
 // callsign.ErrUnavailable says that none is kept. When ctx ends first, they may be kept all the same: put them again, what
 // was kept is then a duplicate.
 func (in *Intake) Put(ctx context.Context, changes []callsign.Change) ([]callsign.Status, error) {
@@ -81,7 +97,7 @@ func (in *Intake) Put(ctx context.Context, changes []callsign.Change) ([]callsig
 		p.entries[i] = entry(c, now)
 	}
 	select {
-	case in.puts <- p:
+	case in.committer(changes[0]) <- p:
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	case <-in.ended:
@@ -130,17 +146,26 @@ func isName(s string) bool { return s != "" && utf8.ValidString(s) && !strings.C
 // Run commits until ctx ends, and then what still waits.
 func (in *Intake) Run(ctx context.Context) error {
 	defer close(in.ended)
+	var committers sync.WaitGroup
+	for _, puts := range in.puts {
+		committers.Go(func() { in.commitAll(ctx, puts) })
+	}
+	committers.Wait()
+	return nil
+}
+
+func (in *Intake) commitAll(ctx context.Context, puts <-chan put) {
 	for {
 		select {
-		case p := <-in.puts:
-			in.commit(ctx, in.gather(p))
+		case p := <-puts:
+			in.commit(ctx, gather(p, puts))
 		case <-ctx.Done():
 			for {
 				select {
-				case p := <-in.puts:
-					in.commit(ctx, in.gather(p))
+				case p := <-puts:
+					in.commit(ctx, gather(p, puts))
 				default:
-					return nil
+					return
 				}
 			}
 		}
@@ -148,11 +173,11 @@ func (in *Intake) Run(ctx context.Context) error {
 }
 
 // gather takes first and all that wait behind it, in their order, into one transaction.
-func (in *Intake) gather(first put) []put {
+func gather(first put, puts <-chan put) []put {
 	group, size := []put{first}, len(first.entries)
 	for size < maxCommit {
 		select {
-		case p := <-in.puts:
+		case p := <-puts:
 			group, size = append(group, p), size+len(p.entries)
 		default:
 			return group

@@ -152,7 +152,11 @@ func newDaemon(config *Config, log *slog.Logger) (_ *daemon, err error) {
 	if d.operator, err = sipas.NewOperator(config.Show); err != nil {
 		return nil, err
 	}
-	d.intake = sigsync.NewIntake(sigsync.Options{Keeper: d.engine, Metrics: metrics, Log: room("sigsync")})
+	committers := 1
+	if config.Store.IsPostgres() {
+		committers = 4
+	}
+	d.intake = sigsync.NewIntake(sigsync.Options{Keeper: d.engine, Committers: committers, Metrics: metrics, Log: room("sigsync")})
 	d.api, err = api.New(api.Options{
 		Config: config.HTTP, Intake: d.intake, Importer: d.intake,
 		Subscribers: d.engine, Directory: d.engine, Accounts: d.engine, Calls: d.engine, Eraser: d.engine, Keys: d.engine, KeyHashes: d.engine, Cursors: d.engine, Audits: d.engine,
