@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"sync"
 
 	"github.com/gorilla/websocket"
 
@@ -73,11 +74,14 @@ func pushable(r *http.Request, key callsign.Key) error {
 	return nil
 }
 
+var writeBuffers sync.Pool
+
 // upgrade answers with a problem and gives nil, if the request is no proper handshake.
 func upgrade(w http.ResponseWriter, r *http.Request) *websocket.Conn {
 	up := websocket.Upgrader{
 		Subprotocols:      []string{subprotocol},
 		EnableCompression: true,
+		WriteBufferPool:   &writeBuffers, // an idle connection needs none
 		CheckOrigin:       func(*http.Request) bool { return true }, // a page can't send our bearer keys: they are no cookies
 		Error: func(w http.ResponseWriter, _ *http.Request, status int, reason error) {
 			newProblem(status, "bad_upgrade", reason.Error()+": use a WebSocket client (RFC 6455)").write(w)
