@@ -1,4 +1,4 @@
-// Package peer gives tests the programs that are not ours: SIPp, tshark, Kamailio, node with its smpp. Without CALLSIGN_TEST_PEERS a
+// Package peer gives tests the programs that are not ours: SIPp, tshark, Kamailio, node with npm's packages, Python. Without CALLSIGN_TEST_PEERS a
 // test whose peer is absent skips and says so; with it, as deploy/test.sh sets it, absence fails. Whatever is started is
 // stopped by its pid at the test's end.
 package peer
@@ -56,6 +56,9 @@ func Node(t testing.TB, npm string) (node, modules string) {
 	}
 	return node, modules
 }
+
+// Python is the path of Python 3, of which its standard library is enough.
+func Python(t testing.TB) string { return Program(t, "python3", "python3") }
 
 var lastHost atomic.Uint32
 
