@@ -281,7 +281,6 @@ def ack():
     same("one by time, after versions", c.push(event(accountversion=..., time="2099-01-01T00:00:00Z")), ["stale"])
     same("of nobody", c.push(event("nobody")), ["unlinked"])
     same("too long", c.push(event(text="é" * 1024 + "x")), ["rejected"])
-    same("not UTF-8", c.push(event(text="\ud83d")), ["rejected"])  # half a surrogate pair, which JSON can hold and UTF-8 can't
     same("as long as may be", c.push(event(text="é" * 1024)), ["stored"])
     same("version and epoch as strings", c.push(event(accountversion="1", accountepoch="1")), ["stored"])
     same("a greater version of an older epoch", c.push(event(accountversion=1 << 62)), ["stale"])
@@ -290,7 +289,7 @@ def ack():
     same("by an earlier time", c.push(event("timed", accountversion=..., time="2026-01-01T03:59:59.999Z")), ["stale"])
     now = event("timeless", accountversion=...)
     same("without a time", c.push(now), ["stored"])
-    same("it again without a time", c.push(now), ["duplicate"])
+    same("it again without a time", c.acked(c.send(now, seq=[c.next - 1] * 2)), ["duplicate"])
     mixed = [event("nobody"), event(text="Mixed", accountepoch=2), event(accountversion=0), event(text="x" * 2049)]
     same("a batch", c.push(*mixed), ["unlinked", "stored", "stale", "rejected"])
     same("its text", need("text"), "Mixed")
@@ -314,7 +313,7 @@ def nack():
     c = Client()
     for bad in (
         event(specversion="0.3"), event(specversion=...), event(type="im.callsign.other"), event(type=...), event(source=...),
-        event(source=""), event(subject=...), event(subject=""), event(subject="x" * 513), event(id="x" * 513),
+        event(source=""), event(subject=...), event(subject=""), event(subject="x" * 513),
         event(time="yesterday"), event(accountversion=-1), event(accountversion="1x"), event(accountversion=1.5),
         event(accountversion=1 << 63), event(accountversion=..., accountepoch=1), event(datacontenttype="text/plain"),
         event(data="On the road"), event(data={}), event(data={"text": 7}), event(data={"text": "x", "lang": "x" * 36}),
@@ -341,6 +340,18 @@ def nack():
     same("on from the event after the last up_to", c.push(event()), ["stored"])
     c.leave()
     same("resume_from", Client().hello["resume_from"], 2)
+
+
+def not_utf8():
+    c = Client()
+    half = "\ud83d"  # of a surrogate pair, which JSON can escape and UTF-8 can't hold
+    same("a text that is not UTF-8", c.push(event(text=half)), ["rejected"])
+
+
+def blamed_id():
+    c = Client()
+    long = event(id="x" * 513)
+    c.nacked(c.send(long), "bad_event", False, blamed=long["id"])
 
 
 def credit():
@@ -597,7 +608,7 @@ try:
     {
         f.__name__: f
         for f in (
-            hello, ack, nack, credit, batches, resume, replaced, source, resync, broken, refusals, expires, revoked, silent, full, goaway,
+            hello, ack, nack, not_utf8, blamed_id, credit, batches, resume, replaced, source, resync, broken, refusals, expires, revoked, silent, full, goaway,
             chatty, unavailable,
         )
     }[SCENARIO]()
