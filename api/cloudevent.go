@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf16"
 
 	"github.com/callsign-as/callsign"
 )
@@ -71,11 +72,53 @@ func parseEvent(raw []byte, now time.Time) (source string, c callsign.Change, er
 	if c.Stamp, err = e.stamp(c.At); err != nil || e.Type == typeCleared {
 		return e.Source, c, err
 	}
+	if strings.ContainsRune(*e.Data.Text, unicode.ReplacementChar) && halfSurrogate(raw) {
+		*e.Data.Text = notUTF8
+	}
 	c.Text, c.Lang = strings.Clone((*e.Data.Text)[:min(len(*e.Data.Text), maxText)]), strings.Clone(e.Data.Lang)
 	if e.Data.Expires != nil {
 		c.Expires = *e.Data.Expires
 	}
 	return e.Source, c, nil
+}
+
+// notUTF8 stands for a text that isn't: an intake rejects it.
+const notUTF8 = "\xff"
+
+// halfSurrogate reports whether JSON escapes half of a surrogate pair, which no UTF-8 can hold: reading it gives U+FFFD in silence.
+func halfSurrogate(raw []byte) bool {
+	for {
+		at := bytes.IndexByte(raw, '\\')
+		if at < 0 || at+1 >= len(raw) {
+			return false
+		}
+		raw = raw[at+1:]
+		if raw[0] != 'u' {
+			raw = raw[1:] // of \\u the u is no escape
+			continue
+		}
+		high, rest := escaped(raw)
+		if utf16.IsSurrogate(high) {
+			low, after := rune(0), rest
+			if bytes.HasPrefix(rest, []byte(`\u`)) {
+				low, after = escaped(rest[1:])
+			}
+			if utf16.DecodeRune(high, low) == unicode.ReplacementChar {
+				return true
+			}
+			rest = after
+		}
+		raw = rest
+	}
+}
+
+// escaped is the code unit of raw, which begins with uXXXX, and what is behind it.
+func escaped(raw []byte) (unit rune, rest []byte) {
+	if len(raw) < 5 {
+		return 0, nil
+	}
+	n, _ := strconv.ParseUint(string(raw[1:5]), 16, 16) // the JSON is valid
+	return rune(n), raw[5:]
 }
 
 // check is what CloudEvents 1.0 §3.1 requires and what we can keep.

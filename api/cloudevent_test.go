@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -260,4 +261,36 @@ func membersOf(frame any) []string {
 	var m map[string]any
 	_ = json.Unmarshal(raw, &m)
 	return keysOf(m)
+}
+
+func TestHalfASurrogatePairIsNoText(t *testing.T) {
+	for text, want := range map[string]string{
+		`a\ud83d`: notUTF8, `\ude00b`: notUTF8, `\ud83d\ud83d\ude00`: notUTF8, `\uD83Dx`: notUTF8, `\ud83d\n`: notUTF8,
+		`\ud83d\ude00`: "\U0001f600", `\\ud83d`: `\ud83d`, `\ufffd`: "\ufffd", "\ufffd": "\ufffd",
+	} {
+		_, c, err := parseEvent([]byte(with(`"data":{"text":"`+text+`"}`)), received)
+		if err != nil || c.Text != want {
+			t.Errorf("%s is %q, %v; want %q", text, c.Text, err, want)
+		}
+	}
+	s := serve(t, nil)
+	admin := s.memory.key(callsign.Scope{Role: callsign.RoleAdmin})
+	s.do(t, admin, "PUT", "/v1/subscribers/8613800000001", "")
+	if got := s.do(t, admin, "PUT", "/v1/subscribers/8613800000001/signature", `{"text":"a\ud83d"}`); got.status != 400 {
+		t.Errorf("set by hand it is answered with %s", got.raw)
+	}
+}
+
+// whole is JSON without half of a surrogate pair.
+var whole = regexp.MustCompile(`(?is)^(?:[^\\]|\\[^u]|\\u(?:[0-9a-cef][0-9a-f]{3}|d[0-7][0-9a-f]{2})|\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2})*$`)
+
+func FuzzHalfSurrogate(f *testing.F) {
+	for _, s := range []string{`"\ud83d"`, `"\ud83d\ude00"`, `"\\ud83d"`, `"\ude00\ud83d"`, `{"a":"\\\ud800\udc00"}`, `"\ud800\u`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if got := halfSurrogate([]byte(s)); json.Valid([]byte(s)) && utf8.ValidString(s) && got == whole.MatchString(s) {
+			t.Errorf("%q: half a pair is %v", s, got)
+		}
+	})
 }

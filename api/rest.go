@@ -141,8 +141,8 @@ func onlyUTF8(formats map[string]huma.Format) map[string]huma.Format {
 	for name, f := range strict {
 		read := f.Unmarshal
 		f.Unmarshal = func(data []byte, v any) error {
-			if !utf8.Valid(data) {
-				return errors.New("the body is not UTF-8: send UTF-8")
+			if !utf8.Valid(data) || halfSurrogate(data) {
+				return errors.New("the body is not UTF-8, or escapes half of a surrogate pair: send UTF-8")
 			}
 			return read(data, v)
 		}

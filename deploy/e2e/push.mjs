@@ -53,10 +53,10 @@ class Client {
   #wake = () => {};
 
   // open connects, and takes the hello unless greeted is false.
-  static async open({ key = KEY, subprotocol = 'callsign.v1', autoPong = true, greeted = true } = {}) {
+  static async open({ key = KEY, subprotocol = 'callsign.v1', autoPong = true, greeted = true, deflate = true } = {}) {
     const c = new Client();
     const headers = key === null ? {} : { Authorization: `Bearer ${key}` };
-    const ws = new WebSocket(`ws://${address}/v1/push`, subprotocol ? subprotocol.split(', ') : [], { headers, autoPong });
+    const ws = new WebSocket(`ws://${address}/v1/push`, subprotocol ? subprotocol.split(', ') : [], { headers, autoPong, perMessageDeflate: deflate });
     c.ws = ws;
     ws.on('message', (data, binary) => c.#arrived(binary ? { op: 'binary' } : JSON.parse(data)));
     ws.on('close', (code, reason) => c.#arrived({ code, reason: String(reason) }));
@@ -282,7 +282,7 @@ const scenarios = {
 
   async blamed_id() {
     const c = await Client.open(), long = event({ id: 'x'.repeat(513) });
-    await c.nacked(c.send([long]), 'bad_event', false, long.id);
+    await c.nacked(c.send([long]), 'bad_event', false, long.id.slice(0, 512));
   },
 
   async credit() {
@@ -324,7 +324,10 @@ const scenarios = {
       const statuses = await c.acked(c.send(all.slice(i, Math.min(i + 4, sent))), sent);
       if (statuses.some((s) => s !== 'duplicate' && s !== 'stale')) wrong(`what was kept before is now ${statuses}`);
     }
-    for (; sent < all.length; sent += 4) same('the rest', new Set(await c.push(...all.slice(sent, sent + 4))), new Set(['stored']));
+    for (; sent < all.length; sent += 4) {
+      const statuses = await c.push(...all.slice(sent, sent + 4)); // what was under way as the connection ended may be kept since then
+      if (statuses.some((s) => !['stored', 'duplicate', 'stale'].includes(s))) wrong(`the rest is ${statuses}`);
+    }
     await c.leave();
     same('resume_from', (await Client.open()).hello.resume_from, all.length);
     same('its text', await need('text'), 'text 19');
@@ -365,7 +368,7 @@ const scenarios = {
 
   async broken() {
     const after = async (code, act) => {
-      const c = await Client.open();
+      const c = await Client.open({ deflate: false });
       act(c);
       await c.closes(code);
     };

@@ -351,7 +351,7 @@ def not_utf8():
 def blamed_id():
     c = Client()
     long = event(id="x" * 513)
-    c.nacked(c.send(long), "bad_event", False, blamed=long["id"])
+    c.nacked(c.send(long), "bad_event", False, blamed=long["id"][:512])
 
 
 def credit():
@@ -405,7 +405,9 @@ def resume():
             raise Wrong(f"what was kept before is now {statuses}")
     while sent < len(all_of_them):
         c.next = sent + 1
-        same("the rest", set(c.push(*all_of_them[sent : sent + 4])), {"stored"})
+        statuses = c.push(*all_of_them[sent : sent + 4])  # what was under way as the connection ended may be kept since then
+        if set(statuses) - {"stored", "duplicate", "stale"}:
+            raise Wrong(f"the rest is {statuses}")
         sent = min(sent + 4, len(all_of_them))
     c.leave()
     same("resume_from", Client().hello["resume_from"], len(all_of_them))

@@ -157,10 +157,7 @@ func TestPushClientsThatAreNotOursSeeWhatTheDocumentSays(t *testing.T) {
 	limits := object{"credit": 4, "heartbeat_ms": 20000, "max_batch": 6, "max_bytes": 8192}
 	for config, scenarios := range map[string][]string{
 		"credit: 4, max_batch: 6, max_bytes: 8192": {
-			"hello", "ack", "nack", "credit", "batches", "resume", "replaced", "source", "resync", "broken", "refusals", "expires",
-			// Where the server differs from the document until one of them is changed:
-			"not_utf8",  // stores U+FFFD in place of what is not UTF-8, where the document says rejected
-			"blamed_id", // cuts an id of more than 512 bytes, so it is not the id of the event that is to blame
+			"hello", "ack", "nack", "not_utf8", "blamed_id", "credit", "batches", "resume", "replaced", "source", "resync", "broken", "refusals", "expires",
 		},
 		"heartbeat: 500ms": {"silent", "revoked"},
 		"connections: 1":   {"full"},
