@@ -59,11 +59,17 @@ func (k *keyring) authenticate(ctx context.Context, r *http.Request) (callsign.K
 	case strings.EqualFold(scheme, "Bearer") && secret != "":
 		hash = sha256.Sum256([]byte(secret))
 	case authorization == "" && r.TLS != nil && len(r.TLS.VerifiedChains) > 0:
-		hash = sha256.Sum256(r.TLS.PeerCertificates[0].Raw)
+		hash = fingerprint(r.TLS.PeerCertificates[0].Raw)
 	default:
 		return callsign.Key{}, unauthorized("no key was sent: add the header Authorization: Bearer cs_…")
 	}
 	return k.byHash(ctx, hash, addressOf(r))
+}
+
+// fingerprint is what a store keeps of a certificate that stands for a key. Certificates are public, so nobody may send one as
+// a key: no header can hold what is hashed before it.
+func fingerprint(der []byte) [32]byte {
+	return sha256.Sum256(append([]byte("\x00certificate\x00"), der...))
 }
 
 // byHash is a key that may be used now, asked for by an address. It is compared by looking up a SHA-256: the timing tells

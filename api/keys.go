@@ -92,7 +92,7 @@ func (c certificate) apply(k *callsign.Key, secret *string) error {
 	if _, err := x509.ParseCertificate(block.Bytes); err != nil {
 		return badCertificate(err.Error())
 	}
-	k.Hash, *secret = sha256.Sum256(block.Bytes), ""
+	k.Hash, *secret = fingerprint(block.Bytes), ""
 	return nil
 }
 

@@ -110,7 +110,9 @@ func (s *Server) live(r *http.Request, w http.ResponseWriter, in *liveFilter) er
 		if _, err := s.keys.byHash(r.Context(), key.Hash, addressOf(r)); err != nil && !errors.Is(err, callsign.ErrUnavailable) {
 			return nil
 		}
-		out, err := t.poll(r.Context(), time.Now())
+		ctx, cancel := context.WithTimeout(r.Context(), handlingTime)
+		out, err := t.poll(ctx, time.Now())
+		cancel()
 		switch {
 		case err != nil:
 			fmt.Fprintf(&out, ": the store can't answer now\n\n")

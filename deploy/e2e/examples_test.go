@@ -120,7 +120,9 @@ func TestTheNodeExamplePushesWhatItReads(t *testing.T) {
 	if err := os.Symlink(modules, filepath.Join(dir, "node_modules")); err != nil {
 		t.Fatal(err)
 	}
-	f := newFeed(t, func(url string) *exec.Cmd { return exec.Command(node, filepath.Join(dir, "push.mjs"), url, "im.example") })
+	f := newFeed(t, func(url string) *exec.Cmd {
+		return exec.Command(node, filepath.Join(dir, "push.mjs"), url, "im.example")
+	})
 	says := func(account, text string) {
 		f.n.until(account+" to say "+text, func() bool { return f.n.textOf(bob.E164(), "im", account) == text })
 	}
@@ -147,7 +149,9 @@ func TestTheNodeExamplePushesWhatItReads(t *testing.T) {
 
 func TestThePythonExampleGoesOnAfterAnybodyIsKilled(t *testing.T) {
 	python, outbox := peer.Python(t), filepath.Join(t.TempDir(), "outbox.db")
-	f := newFeed(t, func(url string) *exec.Cmd { return exec.Command(python, "../examples/python/push.py", url, "im.example", outbox) })
+	f := newFeed(t, func(url string) *exec.Cmd {
+		return exec.Command(python, "../examples/python/push.py", url, "im.example", outbox)
+	})
 	const changes = 900
 	next := func() int {
 		if !f.taken.Scan() {

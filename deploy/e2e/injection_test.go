@@ -22,7 +22,11 @@ var hostile = []any{
 	"a\r\nX-Injected: 1", "${jndi:ldap://127.0.0.1/a}", "{{7*7}}", "<script>alert(1)</script>", "$(id)", "`id`", "*)(uid=*", "+86138000000001'--",
 	"NaN", "Infinity", "1e999", "-1", "0", "99999999999999999999999999", "9223372036854775807", "-9223372036854775808", "true", "null", "[]", "{}",
 	"0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "+10000-01-01T00:00:00Z", strings.Repeat("x", 5000), strings.Repeat("あ", 700), strings.Repeat("9", 400),
-	nil, true, 0, -1, 1.5, 1e300, json.Number("99999999999999999999999999"), json.Number("-9223372036854775808"), []any{}, []any{nil}, map[string]any{}, map[string]any{"$ne": nil},
+	nil, true, 0, -1, 1.5, 1e300, json.Number("99999999999999999999999999"), json.Number("-9223372036854775808"),
+	[]any{},
+	[]any{nil},
+	map[string]any{},
+	map[string]any{"$ne": nil},
 	json.RawMessage(strings.Repeat("[", 9000) + strings.Repeat("]", 9000)),
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"os/exec"
 	"path/filepath"
@@ -49,9 +50,7 @@ func with(section string) func(config string) string {
 func (n *node) sourceKey(more object) (key, id string) {
 	n.t.Helper()
 	in := object{"name": "test", "role": "source"}
-	for name, value := range more {
-		in[name] = value
-	}
+	maps.Copy(in, more)
 	b, err := json.Marshal(in)
 	if err != nil {
 		n.t.Fatal(err)
@@ -105,9 +104,7 @@ func (c pushClient) play(t *testing.T, n *node, scenario string, needs map[strin
 		},
 		"an administrator's key": func() any { return n.admin },
 	}
-	for what, answer := range needs {
-		all[what] = answer
-	}
+	maps.Copy(all, needs)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, c.command[0], append(c.command[1:len(c.command):len(c.command)], n.http, scenario, key)...)
