@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -113,20 +114,33 @@ func TestClaimsOfManyNodesAreOneStep(t *testing.T) {
 	for range 4 {
 		nodes = append(nodes, newNode(t, server.URL(), "", store.ClaimsOptions{PerCaller: most}))
 	}
-	var granted atomic.Int64
-	var all sync.WaitGroup
-	for i := range 40 {
-		all.Go(func() {
-			if refusal, err := nodes[i%len(nodes)].Claim(t.Context(), delivery(1, 2, string(rune('a'+i)), "hi")); err != nil {
-				t.Error(err)
-			} else if refusal == "" {
-				granted.Add(1)
-			}
-		})
-	}
-	all.Wait()
-	if granted.Load() != most {
-		t.Errorf("%d were granted, want %d", granted.Load(), most)
+	for caller := callsign.MSISDN(1); ; caller++ {
+		var granted atomic.Int64
+		var all sync.WaitGroup
+		for i := range 40 {
+			all.Go(func() {
+				if refusal, err := nodes[i%len(nodes)].Claim(t.Context(), delivery(caller, 2, string(rune('a'+i)), "hi")); err != nil {
+					t.Error(err)
+				} else if refusal == "" {
+					granted.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		answered := !slices.ContainsFunc(nodes, func(n node) bool { return n.client.Down() != nil })
+		switch {
+		case granted.Load() == most:
+			return
+		case answered || caller == 50:
+			t.Fatalf("%d were granted, want %d", granted.Load(), most)
+		}
+		// Redis took more than its 50 ms, as the machine has much to do, so a node decided alone.
+		for _, n := range nodes {
+			peer.Until(t, "Redis to answer again", func() bool {
+				_, _ = n.Claim(t.Context(), delivery(99, 2, "asks", "hi"))
+				return n.client.Down() == nil
+			})
+		}
 	}
 }
 
