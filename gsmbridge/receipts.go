@@ -14,13 +14,14 @@ import (
 // How much is remembered of texts whose receipt may come, and of receipts whose text is not known yet.
 const (
 	maxAwaited, awaitedFor = 100_000, 5 * time.Minute
+	maxDone, doneFor       = 100_000, time.Minute // of texts whose last receipt came: to know that again
 	maxEarly, earlyFor     = 10_000, 30 * time.Second
 )
 
 // awaited is a text that the SMSC took.
 type awaited struct {
 	caller callsign.MSISDN
-	whole  *text // nil once its last receipt came: it is kept to know that again
+	whole  *text // nil once its last receipt came
 	link   *link
 }
 
@@ -45,11 +46,15 @@ type receipts struct {
 	metrics *metrics
 	mu      sync.Mutex
 	awaited *recent[awaited]
+	done    *recent[awaited]
 	early   *recent[early]
 }
 
 func newReceipts(m *metrics) *receipts {
-	return &receipts{metrics: m, awaited: newRecent[awaited](maxAwaited, awaitedFor), early: newRecent[early](maxEarly, earlyFor)}
+	return &receipts{
+		metrics: m, awaited: newRecent[awaited](maxAwaited, awaitedFor), done: newRecent[awaited](maxDone, doneFor),
+		early: newRecent[early](maxEarly, earlyFor),
+	}
 }
 
 func (r *receipts) lose(reason string, n int) { r.metrics.lost.WithLabelValues(reason).Add(float64(n)) }
@@ -109,14 +114,15 @@ func (b *Bridge) receipt(l *link, e early) {
 		r.lose("unknown", old+full)
 		return
 	}
-	said, link := a.whole, a.link
+	said, link := a.value.whole, a.value.link
 	if said == nil || said.stat == e.receipt.Stat {
 		r.mu.Unlock()
 		r.lose("duplicate", 1)
 		return
 	}
 	if e.receipt.Final() {
-		a.whole = nil
+		r.awaited.remove(a)
+		r.done.add(a.key, awaited{caller: a.value.caller, link: link}, now)
 	} else {
 		said.stat = strings.Clone(e.receipt.Stat) // the receipt's text needn't stay for it
 	}
@@ -177,16 +183,16 @@ func (b *Bridge) confirmed(l *link, from callsign.MSISDN, now time.Time) {
 }
 
 // find is the likeliest text for a receipt, nil if there is none.
-func (r *receipts) find(l *link, e early) (best *awaited) {
+func (r *receipts) find(l *link, e early) (best *kept[awaited]) {
 	most := 0
 	for i, form := range forms(e.receipt.MessageID) {
-		for _, k := range r.awaited.all(form) {
+		for _, k := range append(r.awaited.all(form), r.done.all(form)...) {
 			score := 2 * likely(i, k.value.caller, e)
 			if score > 0 && k.value.link == l {
 				score++
 			}
 			if score > most {
-				best, most = &k.value, score
+				best, most = k, score
 			}
 		}
 	}

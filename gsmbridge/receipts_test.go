@@ -125,8 +125,8 @@ func TestReceiptsAreBounded(t *testing.T) {
 		l.links[0].await(t.Context(), delivery(""), "1", time.Now())
 		l.receipt(l.links[0], early{smpp.Receipt{MessageID: "y"}, "", ""})
 		r := l.receipts
-		if len(r.awaited.byKey) != 1 || len(r.awaited.order) != 1 || len(r.early.byKey) != 1 || len(r.early.order) != 1 {
-			t.Errorf("got %d, %d, %d, %d left, want one of each", len(r.awaited.byKey), len(r.awaited.order), len(r.early.byKey), len(r.early.order))
+		if len(r.awaited.byKey) != 1 || r.awaited.size != 1 || len(r.early.byKey) != 1 || r.early.size != 1 {
+			t.Errorf("got %d, %d, %d, %d left, want one of each", len(r.awaited.byKey), r.awaited.size, len(r.early.byKey), r.early.size)
 		}
 		if got := testutil.ToFloat64(l.metrics.lost.WithLabelValues("unknown")); got != maxEarly+2 {
 			t.Errorf("got %v unknown, want %d", got, maxEarly+2)
