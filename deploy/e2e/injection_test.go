@@ -221,6 +221,7 @@ func TestHostileRequestsAreAnsweredAndChangeNothingElse(t *testing.T) {
 }
 
 func hostileRequests(t *testing.T, n *node) {
+	n.ready()
 	n.says("keep me")
 	source := strings.TrimSpace(n.command("key", "create", "--role", "source", "--network", "qq"))
 	sent, statuses := 0, map[int]int{}
