@@ -86,6 +86,7 @@ func (k *keyring) byHash(ctx context.Context, hash [32]byte, from netip.Prefix) 
 		found, err := k.store.KeyByHash(ctx, hash)
 		if errors.Is(err, callsign.ErrNotFound) {
 			k.guesses.wrong(from, now)
+			k.forget(hash)
 			return callsign.Key{}, unauthorized("this key is not known: ask an administrator for one")
 		}
 		if err != nil {
@@ -111,6 +112,13 @@ func (k *keyring) remember(key knownKey) {
 		clear(k.known)
 	}
 	k.known[key.Hash] = key
+}
+
+// forget makes a key that is gone as unknown as any other.
+func (k *keyring) forget(hash [32]byte) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.known, hash)
 }
 
 // doubt makes a change of keys hold at once on the node that did it: each is looked up when it is used next.

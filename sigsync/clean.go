@@ -45,7 +45,7 @@ func Clean(text string) string {
 
 func cleanOnce(text string) string {
 	text = norm.NFC.String(strings.Map(visible, text))
-	if strings.ContainsAny(text, ".:") {
+	if mayHoldLink(text) {
 		text = links.ReplaceAllString(text, " ")
 	}
 	text = strings.Join(strings.Fields(text), " ")
@@ -57,6 +57,17 @@ func cleanOnce(text string) string {
 		out.WriteString(tame(cluster))
 	}
 	return strings.TrimSpace(out.String())
+}
+
+// mayHoldLink is false for most texts, which then needn't be looked through: whatever links finds has "://" in it, or a full stop
+// with something behind it.
+func mayHoldLink(text string) bool {
+	for i := range len(text) - 1 {
+		if text[i] == '.' && text[i+1] != ' ' {
+			return true
+		}
+	}
+	return strings.Contains(text, "://")
 }
 
 // visible drops what has no place in one line of text: controls, bidi controls (a spoofed direction), and formatting that

@@ -11,6 +11,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/text/unicode/norm"
+
 	"github.com/callsign-as/callsign"
 )
 
@@ -87,6 +89,9 @@ func FuzzClean(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in string) {
 		if !utf8.ValidString(in) || len(in) > maxText {
 			return
+		}
+		if seen := norm.NFC.String(strings.Map(visible, in)); links.MatchString(seen) && !mayHoldLink(seen) {
+			t.Fatalf("%q holds a link", seen)
 		}
 		got := Clean(in)
 		if again := Clean(got); again != got {

@@ -34,11 +34,6 @@ type Config struct {
 	Log   LogConfig        `yaml:"log" doc:"the log, on standard error"`
 }
 
-// SyncConfig is the section sync.
-type SyncConfig struct {
-	Providers []map[string]any `yaml:"providers" doc:"none is built yet: push signatures to /v1/push"`
-}
-
 // StateConfig is the section state.
 type StateConfig struct {
 	Dir string `yaml:"dir" doc:"directory for sip.secret, if that is not configured, and for memory.snapshot, what was known when the node stopped"`
@@ -63,14 +58,6 @@ func (c *Config) Validate() error {
 		if err := section.Validate(); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// Validate reports a provider: there is none yet.
-func (c *SyncConfig) Validate() error {
-	if len(c.Providers) > 0 {
-		return errors.New("sync.providers: this version polls no network: remove it and push signatures to /v1/push")
 	}
 	return nil
 }

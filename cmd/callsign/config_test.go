@@ -66,7 +66,7 @@ func TestAConfigurationThatCannotBeUsedSaysWhatToDo(t *testing.T) {
 		"a range":                  {"show: { caller_ranges: [x] }\n", nil, []string{"show.caller_ranges[0]", "use a prefix"}},
 		"PostgreSQL":               {"store: { url: postgres://u:secret@h }\n", nil, []string{"store.url", "HOST:PORT/DATABASE"}},
 		"a cache":                  {"cache: { url: \"redis://u:secret@h/x\" }\n", nil, []string{"cache.url", "redis+cluster://"}},
-		"a provider":               {"sync: { providers: [ { network: qq } ] }\n", nil, []string{"sync.providers", "/v1/push"}},
+		"a provider":               {"sync: { providers: [ { network: qq } ] }\n", nil, []string{"sync.providers", "connector"}},
 		"a log level":              {"log: { level: loud }\n", nil, []string{"log.level", "use debug"}},
 		"TLS without certificate":  {"sip: { listen: [\"tls://127.0.0.1:5061\"] }\n", nil, []string{"sip.listen[0]", "sip.tls.cert"}},
 		"an HTTP address":          {"http: { listen: here }\n", nil, []string{"http.listen"}},

@@ -45,6 +45,7 @@ type cli struct {
 	Signature  signatureCommand  `cmd:"" help:"Signatures: put, get."`
 	Key        keyCommand        `cmd:"" help:"API keys: create, list, rotate, remove."`
 	Audit      auditCommand      `cmd:"" help:"Show who asked for which change, newest first."`
+	Provider   providerCommand   `cmd:"" help:"IM networks that are read: list, test."`
 	Call       callCommand       `cmd:"" help:"Place a test call through a running application server and tell what its caller would see."`
 	IFC        ifcCommand        `cmd:"" name:"ifc" help:"Filter criteria for an HSS: print them, or check some."`
 	SMSC       smscCommand       `cmd:"" name:"smsc" help:"The SMSC simulator: prints and serves what each handset shows."`

@@ -109,6 +109,9 @@ func newDaemon(config *Config, log *slog.Logger) (_ *daemon, err error) {
 	if at, err := netip.ParseAddrPort(config.HTTP.Listen); config.HTTP.TLS.Cert == "" && (err != nil || !at.Addr().IsLoopback()) {
 		log.Warn("keys travel in the clear: set http.tls, or keep http.listen behind a proxy that speaks TLS", "http.listen", config.HTTP.Listen)
 	}
+	if len(config.Sync.Providers) > 0 {
+		log.Warn("sync.providers are read by callsign provider test only: this version polls nothing on a schedule")
+	}
 	d.engine = newEngine(config.Store, room("store"))
 	notYet := errors.New("it is not open yet")
 	d.opening.Store(&notYet)

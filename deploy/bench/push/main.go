@@ -20,7 +20,7 @@ import (
 
 const (
 	sources  = 8
-	text     = "On the road, call you back at six"
+	text     = "On the road. Call you back at six."
 	firstOne = 8613900000000
 )
 

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/callsign-as/callsign"
+	"github.com/callsign-as/callsign/sigsync"
+	"github.com/callsign-as/callsign/sigsync/httpjson"
+)
+
+// SyncConfig is the section sync.
+type SyncConfig struct {
+	Providers []ProviderConfig `yaml:"providers" doc:"networks that are read, like {network: im, connector: httpjson, url: …}: sigsync/CONNECTOR/README.md has the keys of each"`
+}
+
+// ProviderConfig is one network that is read. Its further keys are the connector's.
+type ProviderConfig struct {
+	Network   string
+	Connector string
+	provider  sigsync.Provider
+}
+
+// connectors are the ways to read a network.
+var connectors = map[string]func(decode func(any) error) (sigsync.Provider, error){
+	"httpjson": func(decode func(any) error) (sigsync.Provider, error) {
+		settings := struct {
+			Network         string `yaml:"network"`
+			Connector       string `yaml:"connector"`
+			httpjson.Config `yaml:",inline"`
+		}{Config: httpjson.DefaultConfig()}
+		if err := decode(&settings); err != nil {
+			return nil, err
+		}
+		return httpjson.New(settings.Config, nil)
+	},
+}
+
+// networkName is what a network may be called, as the API has it.
+var networkName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,31}$`)
+
+// UnmarshalYAML makes the provider, whose connector knows the keys.
+func (p *ProviderConfig) UnmarshalYAML(node *yaml.Node) error {
+	var named struct{ Network, Connector string }
+	if err := node.Decode(&named); err != nil {
+		return err
+	}
+	make, known := connectors[named.Connector]
+	switch {
+	case !networkName.MatchString(named.Network) || named.Network == callsign.ManualNetwork:
+		return fmt.Errorf("line %d: sync.providers: network %q: use up to 32 small letters, digits, '.', '_' and '-', and not manual", node.Line, named.Network)
+	case !known:
+		return fmt.Errorf("line %d: sync.providers: connector %q of %s is not known: httpjson is", node.Line, named.Connector, named.Network)
+	}
+	provider, err := make(func(settings any) error {
+		raw, err := yaml.Marshal(node)
+		if err != nil {
+			return err
+		}
+		strict := yaml.NewDecoder(bytes.NewReader(raw))
+		strict.KnownFields(true)
+		return strict.Decode(settings)
+	})
+	if err != nil {
+		return fmt.Errorf("line %d: sync.providers: %s: %w", node.Line, named.Network, err)
+	}
+	*p = ProviderConfig{named.Network, named.Connector, provider}
+	return nil
+}
+
+// Validate reports a network that is there twice.
+func (c *SyncConfig) Validate() error {
+	seen := map[string]bool{}
+	for _, p := range c.Providers {
+		if seen[p.Network] {
+			return fmt.Errorf("sync.providers: %s is there twice: keep one", p.Network)
+		}
+		seen[p.Network] = true
+	}
+	return nil
+}
+
+type providerCommand struct {
+	List providerList `cmd:"" help:"List the networks that are configured to be read."`
+	Test providerTest `cmd:"" help:"Read one account now, and tell what came back and what it would become."`
+}
+
+type providerList struct {
+	Config string `short:"c" required:"" placeholder:"FILE" help:"The configuration."`
+}
+
+// Run lists the providers.
+func (c providerList) Run(s surroundings) error {
+	config, err := loadConfig(c.Config, s.environ)
+	if err != nil {
+		return usageError{err}
+	}
+	for _, p := range config.Sync.Providers {
+		limits := p.provider.Limits()
+		fmt.Fprintf(s.stdout, "%s\t%s\t%d accounts a call\t%s calls a second\n", p.Network, p.Connector, limits.PerCall, strconv.FormatFloat(limits.PerSecond, 'g', -1, 64))
+	}
+	return nil
+}
+
+type providerTest struct {
+	Config  string `short:"c" required:"" placeholder:"FILE" help:"The configuration."`
+	Network string `arg:"" help:"The network, as sync.providers names it."`
+	Account string `arg:"" help:"The account's name there."`
+	JSON    bool   `name:"json" help:"Print JSON."`
+}
+
+// tested is what a read account said.
+type tested struct {
+	Account string    `json:"account"`
+	Text    string    `json:"text"`
+	Shown   string    `json:"shown"`
+	At      time.Time `json:"at"`
+	Version int64     `json:"version,omitempty"`
+}
+
+// Run reads the account.
+func (c providerTest) Run(s surroundings) error {
+	config, err := loadConfig(c.Config, s.environ)
+	if err != nil {
+		return usageError{err}
+	}
+	for _, p := range config.Sync.Providers {
+		if p.Network != c.Network {
+			continue
+		}
+		began := time.Now()
+		changes, err := p.provider.Read(s.ctx, []string{c.Account})
+		switch {
+		case errors.Is(err, sigsync.ErrCredentials):
+			return fmt.Errorf("%s: %w: see the token, user or client in sync.providers", c.Network, err)
+		case errors.Is(err, sigsync.ErrNoAccount):
+			return fmt.Errorf("%s: %w: see the spelling of %q", c.Network, err, c.Account)
+		case err != nil:
+			return fmt.Errorf("%s: %w", c.Network, err)
+		case len(changes) == 0:
+			return fmt.Errorf("%s: the answer has no %q: see its spelling, and items and account in sync.providers", c.Network, c.Account)
+		}
+		change := changes[0]
+		out := tested{Account: change.Account, Text: change.Text, Shown: sigsync.Clean(change.Text), At: change.At}
+		ordered := "by when it was said, " + change.At.Local().Format(time.DateTime)
+		if !change.Stamp.Timed() {
+			out.Version = change.Stamp.Version
+			ordered = "by its version, " + strconv.FormatInt(change.Stamp.Version, 10)
+		}
+		shown := fmt.Sprintf("%q", out.Shown)
+		if out.Shown == "" {
+			shown = "nothing"
+		}
+		return said(s.stdout, c.JSON, out, fmt.Sprintf("%s answered for %s within %v\nit says    %q\nordered    %s\nshows      %s",
+			c.Network, c.Account, time.Since(began).Round(time.Millisecond), out.Text, ordered, shown))
+	}
+	return usageError{fmt.Errorf("%s is not among sync.providers of %s: callsign provider list -c %[2]s", c.Network, c.Config)}
+}

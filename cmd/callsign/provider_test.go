@@ -1,0 +1,57 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+func TestAnAccountIsReadNow(t *testing.T) {
+	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/10001":
+			_, _ = io.WriteString(w, `{"status":"Back at  six\u202e http://a.test","v":7}`)
+		case "/secret":
+			w.WriteHeader(http.StatusForbidden)
+		case "/odd":
+			_, _ = io.WriteString(w, `[]`)
+		default:
+			w.WriteHeader(http.StatusNotFound)
+		}
+	}))
+	t.Cleanup(service.Close)
+	provider := func(more string) string {
+		return write(t, fmt.Sprintf("sync: { providers: [ { network: im, connector: httpjson, url: \"%s/{account}\", text: /status%s } ] }\n", service.URL, more))
+	}
+	versioned, timed, twice := provider(", version: /v"), provider(""), write(t, fmt.Sprintf(
+		"sync: { providers: [ { network: im, connector: httpjson, url: \"%[1]s/{account}\", text: /a }, { network: im, connector: httpjson, url: \"%[1]s/{account}\", text: /b } ] }\n", service.URL))
+	for sentence, c := range map[string]struct {
+		args []string
+		code int
+		want string
+	}{
+		"what came back":               {[]string{"test", "im", "10001", "-c", versioned}, exitOK, `it says    "Back at  six\u202e http://a.test"`},
+		"what it would become":         {[]string{"test", "im", "10001", "-c", versioned}, exitOK, `shows      "Back at six"`},
+		"by what it is ordered":        {[]string{"test", "im", "10001", "-c", versioned}, exitOK, "by its version, 7"},
+		"or by its time":               {[]string{"test", "im", "10001", "-c", timed}, exitOK, "by when it was said, 20"},
+		"as JSON":                      {[]string{"test", "im", "10001", "-c", timed, "--json"}, exitOK, `"shown":"Back at six"`},
+		"an account that isn't there":  {[]string{"test", "im", "10002", "-c", timed}, exitFailed, "see the spelling"},
+		"credentials that are refused": {[]string{"test", "im", "secret", "-c", timed}, exitFailed, "see the token"},
+		"an answer without a version":  {[]string{"test", "im", "odd", "-c", versioned}, exitFailed, "version /v is no whole number"},
+		"a network that isn't there":   {[]string{"test", "qq", "10001", "-c", timed}, exitUsage, "callsign provider list -c"},
+		"the networks":                 {[]string{"list", "-c", timed}, exitOK, "im\thttpjson\t1 accounts a call\t1 calls a second"},
+		"an unknown key":               {[]string{"list", "-c", provider(", txt: /a")}, exitUsage, "txt"},
+		"a value that can't be":        {[]string{"list", "-c", provider(", per_second: 0")}, exitUsage, "im: per_second: use 0.001 to 1000"},
+		"an unknown connector":         {[]string{"list", "-c", write(t, "sync: { providers: [ { network: im, connector: icq } ] }\n")}, exitUsage, `connector "icq" of im is not known`},
+		"a network without a name":     {[]string{"list", "-c", write(t, "sync: { providers: [ { connector: httpjson } ] }\n")}, exitUsage, "small letters"},
+		"a network twice":              {[]string{"list", "-c", twice}, exitUsage, "im is there twice"},
+	} {
+		code, out, stderr := command(t, nil, append([]string{"provider"}, c.args...)...)
+		if code != c.code || !strings.Contains(out+stderr, c.want) {
+			t.Errorf("%s: exit %d, printed %q %q; want exit %d and %q", sentence, code, out, stderr, c.code, c.want)
+		}
+	}
+}
