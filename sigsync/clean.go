@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/rivo/uniseg"
 	"golang.org/x/text/unicode/norm"
@@ -70,10 +71,17 @@ func mayHoldLink(text string) bool {
 	return strings.Contains(text, "://")
 }
 
+// usual is true for most of what people write, and for nothing that has to be judged: printable ASCII, Hanzi, Kana and Hangul.
+func usual(r rune) bool {
+	return r >= ' ' && r <= '~' || r >= 0x4E00 && r <= 0x9FFF || r >= 0x3041 && r <= 0x3096 || r >= 0x30A1 && r <= 0x30FA || r >= 0xAC00 && r <= 0xD7A3
+}
+
 // visible drops what has no place in one line of text: controls, bidi controls (a spoofed direction), and formatting that
 // shows nothing. Line ends and tabs are spaces. ZWJ, ZWNJ and variation selectors stay for tame to judge.
 func visible(r rune) rune {
 	switch {
+	case usual(r):
+		return r
 	case unicode.IsSpace(r) || unicode.Is(unicode.Z, r):
 		return ' '
 	case r == zwj || r == zwnj || unicode.Is(unicode.Variation_Selector, r):
@@ -96,6 +104,9 @@ const (
 // tame keeps of a grapheme cluster what belongs together: joiners between the parts of an emoji or where a script has
 // them, and a few marks.
 func tame(cluster string) string {
+	if r, size := utf8.DecodeRuneInString(cluster); size == len(cluster) && usual(r) {
+		return cluster
+	}
 	runes := []rune(cluster)
 	out := make([]rune, 0, len(runes))
 	marks := 0

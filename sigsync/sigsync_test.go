@@ -83,6 +83,26 @@ func TestATextIsCleaned(t *testing.T) {
 	}
 }
 
+func TestWhatIsUsualNeedsNoJudgement(t *testing.T) {
+	seen := 0
+	for r := range rune(unicode.MaxRune) {
+		if !usual(r) {
+			continue
+		}
+		seen++
+		if r != ' ' && !unicode.In(r, unicode.L, unicode.N, unicode.P, unicode.S) ||
+			unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector, unicode.Noncharacter_Code_Point) {
+			// Hanzi that Unicode has not given away yet are drawn as a box, at worst.
+			if r < 0x9FF0 || r > 0x9FFF {
+				t.Errorf("%U is not usual", r)
+			}
+		}
+	}
+	if seen < 30_000 {
+		t.Errorf("%d characters are usual", seen)
+	}
+}
+
 func FuzzClean(f *testing.F) {
 	f.Add("On the road \u202e http://a.com 👨‍👩‍👧‍👦 e\u0301")
 	f.Add("\u200d\u200cwww.a.\u0301com\n")

@@ -265,8 +265,7 @@ func TestWhatIsAsItWasIsNotToldAgain(t *testing.T) {
 
 func TestATokenIsHadOnceAndRenewed(t *testing.T) {
 	tokens, lives := 0, 3600
-	var c Config
-	c = service(t, func(w http.ResponseWriter, r *http.Request) {
+	c := service(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/token" {
 			id, secret, _ := r.BasicAuth()
 			if id != "id" || secret != "secret" || r.FormValue("grant_type") != "client_credentials" || r.FormValue("scope") != "a b" {
