@@ -8,7 +8,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -69,8 +71,11 @@ func (o *Outbox) load() error {
 	var size int64
 	for {
 		line, err := lines.ReadBytes('\n')
-		if err != nil {
+		if errors.Is(err, io.EOF) {
 			break
+		}
+		if err != nil {
+			return err
 		}
 		var e entry
 		err = json.Unmarshal(line, &e)
@@ -175,30 +180,32 @@ func (o *Outbox) write(lines []byte, durable bool) error {
 // resume says from which event to send on to a server that has all to upTo. A new outbox, and one that doesn't fit the server, as
 // after one of them was restored from a backup, is numbered behind the server's events: some may come twice, none is lost.
 func (o *Outbox) resume(upTo int64) (next int64, err error) {
-	if o.renumber(upTo + 1) {
-		err = o.rewrite() // before any of the new numbers is acknowledged
-	} else {
-		err = o.acked(upTo)
-	}
-	return upTo + 1, err
-}
-
-func (o *Outbox) renumber(first int64) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.known && first >= o.first && first <= o.first+int64(len(o.events)) {
-		return false
+	next = upTo + 1
+	if o.known && next >= o.first && next <= o.first+int64(len(o.events)) {
+		return next, o.forget(upTo)
 	}
-	o.known, o.first = true, first
-	return true
+	before, file := o.first, o.file
+	o.first = next
+	err = o.compact() // before any of the new numbers is acknowledged
+	if o.known = err == nil; !o.known && o.file == file {
+		o.first = before // as the file has them
+	}
+	return next, err
 }
 
 // acked lets go of all to upTo.
 func (o *Outbox) acked(upTo int64) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	return o.forget(upTo)
+}
+
+func (o *Outbox) forget(upTo int64) error {
 	o.dropTo(upTo + 1)
-	o.wake()
+	close(o.shrunk)
+	o.shrunk = make(chan struct{})
 	if o.file == nil {
 		return nil
 	}
@@ -213,22 +220,11 @@ func (o *Outbox) acked(upTo int64) error {
 	return o.write(append(line, '\n'), false) // lost, its events are sent again
 }
 
-func (o *Outbox) wake() {
-	close(o.shrunk)
-	o.shrunk = make(chan struct{})
-}
-
-func (o *Outbox) rewrite() error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
+// compact replaces the file by one without what is not needed any more.
+func (o *Outbox) compact() error {
 	if o.file == nil {
 		return nil
 	}
-	return o.compact()
-}
-
-// compact replaces the file by one without what is not needed any more.
-func (o *Outbox) compact() error {
 	next, err := os.OpenFile(o.path+".new", os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
@@ -248,9 +244,18 @@ func (o *Outbox) compact() error {
 	if err != nil {
 		return errors.Join(err, next.Close())
 	}
-	err = o.file.Close()
+	old := o.file
 	o.file, o.past = next, 1
-	return err
+	return errors.Join(old.Close(), syncDirectory(filepath.Dir(o.path)))
+}
+
+// syncDirectory makes a new name outlive a loss of power.
+func syncDirectory(path string) error {
+	directory, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(directory.Sync(), directory.Close())
 }
 
 // from are at most n events from number first on.

@@ -4,8 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
+	"text/tabwriter"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -51,14 +55,14 @@ func (p *ProviderConfig) UnmarshalYAML(node *yaml.Node) error {
 	if err := node.Decode(&named); err != nil {
 		return err
 	}
-	make, known := connectors[named.Connector]
+	build, known := connectors[named.Connector]
 	switch {
 	case !networkName.MatchString(named.Network) || named.Network == callsign.ManualNetwork:
 		return fmt.Errorf("line %d: sync.providers: network %q: use up to 32 small letters, digits, '.', '_' and '-', and not manual", node.Line, named.Network)
 	case !known:
 		return fmt.Errorf("line %d: sync.providers: connector %q of %s is not known: httpjson is", node.Line, named.Connector, named.Network)
 	}
-	provider, err := make(func(settings any) error {
+	provider, err := build(func(settings any) error {
 		raw, err := yaml.Marshal(node)
 		if err != nil {
 			return err
@@ -92,24 +96,43 @@ type providerCommand struct {
 }
 
 type providerList struct {
-	Config string `short:"c" required:"" placeholder:"FILE" help:"The configuration."`
+	Config string `short:"c" placeholder:"FILE" help:"The configuration; without it defaults and environment."`
+	JSON   bool   `name:"json" help:"Print JSON."`
 }
 
-// Run lists the providers.
+// Run lists the networks that are configured, and the connectors that there are.
 func (c providerList) Run(s surroundings) error {
 	config, err := loadConfig(c.Config, s.environ)
 	if err != nil {
 		return usageError{err}
 	}
+	type listed struct {
+		Network   string  `json:"network"`
+		Connector string  `json:"connector"`
+		PerCall   int     `json:"per_call"`
+		PerSecond float64 `json:"per_second"`
+	}
+	networks := []listed{}
+	sentence := "NETWORK\tCONNECTOR\tACCOUNTS A CALL\tCALLS A SECOND"
 	for _, p := range config.Sync.Providers {
 		limits := p.provider.Limits()
-		fmt.Fprintf(s.stdout, "%s\t%s\t%d accounts a call\t%s calls a second\n", p.Network, p.Connector, limits.PerCall, strconv.FormatFloat(limits.PerSecond, 'g', -1, 64))
+		networks = append(networks, listed{p.Network, p.Connector, limits.PerCall, limits.PerSecond})
+		sentence += fmt.Sprintf("\n%s\t%s\t%d\t%g", p.Network, p.Connector, limits.PerCall, limits.PerSecond)
 	}
-	return nil
+	known := slices.Sorted(maps.Keys(connectors))
+	if len(networks) == 0 {
+		sentence = "no network is configured: sync.providers names them"
+	}
+	sentence += "\nconnectors: " + strings.Join(known, ", ")
+	table := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
+	if err := said(table, c.JSON, map[string]any{"networks": networks, "connectors": known}, sentence); err != nil {
+		return err
+	}
+	return table.Flush()
 }
 
 type providerTest struct {
-	Config  string `short:"c" required:"" placeholder:"FILE" help:"The configuration."`
+	Config  string `short:"c" placeholder:"FILE" help:"The configuration; without it defaults and environment."`
 	Network string `arg:"" help:"The network, as sync.providers names it."`
 	Account string `arg:"" help:"The account's name there."`
 	JSON    bool   `name:"json" help:"Print JSON."`
@@ -160,5 +183,5 @@ func (c providerTest) Run(s surroundings) error {
 		return said(s.stdout, c.JSON, out, fmt.Sprintf("%s answered for %s within %v\nit says    %q\nordered    %s\nshows      %s",
 			c.Network, c.Account, time.Since(began).Round(time.Millisecond), out.Text, ordered, shown))
 	}
-	return usageError{fmt.Errorf("%s is not among sync.providers of %s: callsign provider list -c %[2]s", c.Network, c.Config)}
+	return usageError{fmt.Errorf("%s is not among sync.providers: callsign provider list -c FILE shows them", c.Network)}
 }
