@@ -29,7 +29,8 @@ type Options struct {
 
 	// Result is told what became of each event, in order; nil: nobody is. It must not block for long.
 	Result func(Result)
-	// Resync is asked to push snapshots: of an account, or of all that have a text if it is empty. nil: nobody is.
+	// Resync is asked to push snapshots: of an account, or of all that have a text if it is empty. nil: nobody is. It must not
+	// block for long either.
 	Resync func(ctx context.Context, account string)
 	Log    *slog.Logger // nil: nothing is logged
 }
@@ -135,8 +136,12 @@ func (c *Client) session(ctx context.Context) (began bool, err error) {
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	var hello frame
-	if err := conn.ReadJSON(&hello); err != nil || hello.Op != "hello" {
-		return false, fmt.Errorf("the server said %q, not hello: %w", hello.Op, closed(err))
+	_ = conn.SetReadDeadline(time.Now().Add(dialTime)) // it fails on a closed connection only, as the read will
+	if err := conn.ReadJSON(&hello); err != nil {
+		return false, closed(err)
+	}
+	if hello.Op != "hello" {
+		return false, fmt.Errorf("the server began with %q, not hello", hello.Op)
 	}
 	s := &session{Client: c, conn: conn, hello: hello, credit: hello.Credit, upTo: hello.ResumeFrom, kick: make(chan struct{}, 1)}
 	if s.next, err = c.o.Outbox.resume(hello.ResumeFrom); err != nil {
@@ -150,8 +155,8 @@ func (c *Client) session(ctx context.Context) (began bool, err error) {
 	}()
 	err = s.read(ctx)
 	cancel(err)
-	if sent := <-sending; sent != nil && !errors.Is(sent, context.Canceled) && ctx.Err() == nil {
-		err = sent
+	if sent := <-sending; errors.Is(sent, ErrRefused) {
+		err = sent // reading only learns that the connection was closed
 	}
 	return true, err
 }

@@ -229,6 +229,17 @@ func TestRunEndsWhereTryingAgainHelpsNobody(t *testing.T) {
 	}
 }
 
+func TestRunEndsWhereAnEventFitsIntoNoFrame(t *testing.T) {
+	const narrow = `{"op":"hello","resume_from":0,"credit":9,"heartbeat_ms":1000,"max_batch":9,"max_bytes":1024}`
+	c, ended := running(t, Options{URL: scripted(t, 0, narrow)})
+	if err := c.Push(Event{ID: "long", Account: "a", Text: strings.Repeat("x", 2000)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), `"long"`) {
+		t.Errorf("%v, want ErrRefused and the event", err)
+	}
+}
+
 func TestAResyncIsPassedOn(t *testing.T) {
 	asked := make(chan string, 2)
 	running(t, Options{URL: scripted(t, 0, hello, `{"op":"resync","account":"10001"}`, `{"op":"resync"}`), Resync: func(_ context.Context, account string) {
