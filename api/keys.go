@@ -137,6 +137,18 @@ const networkPattern = `^[a-z0-9][a-z0-9._-]{0,31}$`
 
 var networkName = regexp.MustCompile(networkPattern)
 
+// CheckNetwork says what is wrong with a network's name and what to do; "" if nothing is. Texts set by hand have a network of
+// their own, which is nobody's to name.
+func CheckNetwork(name string) (message string) {
+	switch {
+	case name == callsign.ManualNetwork:
+		return "manual is for texts set by hand: name the source's own network"
+	case !networkName.MatchString(name):
+		return "use up to 32 small letters, digits, '.', '_' and '-'"
+	}
+	return ""
+}
+
 // CheckScope says which member of a new key's scope is wrong for its role, and what to do; "" if none is. Every door by
 // which keys are made asks it.
 func CheckScope(s callsign.Scope) (member, message string) {
@@ -144,10 +156,8 @@ func CheckScope(s callsign.Scope) (member, message string) {
 	switch {
 	case isSource && s.Network == "":
 		return "network", "a source's key needs the network whose accounts it writes"
-	case isSource && s.Network == callsign.ManualNetwork:
-		return "network", "manual is for texts set by hand: name the source's own network"
-	case isSource && !networkName.MatchString(s.Network):
-		return "network", "use up to 32 small letters, digits, '.', '_' and '-'"
+	case isSource && CheckNetwork(s.Network) != "":
+		return "network", CheckNetwork(s.Network)
 	case !isSource && s.Network != "":
 		return "network", "only a source's key has one: leave it out"
 	case !isSource && s.Source != "" || !plain(s.Source):

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,7 +13,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/callsign-as/callsign"
+	"github.com/callsign-as/callsign/api"
 	"github.com/callsign-as/callsign/sigsync"
 	"github.com/callsign-as/callsign/sigsync/httpjson"
 )
@@ -28,26 +27,24 @@ type SyncConfig struct {
 type ProviderConfig struct {
 	Network   string
 	Connector string
-	provider  sigsync.Provider
+	limits    sigsync.Limits
+	build     func() (sigsync.Provider, error) // reads its secrets: a node that only takes calls needs none of them
 }
 
-// connectors are the ways to read a network.
-var connectors = map[string]func(decode func(any) error) (sigsync.Provider, error){
-	"httpjson": func(decode func(any) error) (sigsync.Provider, error) {
+// connectors are the ways to read a network: each checks its settings, and builds a provider of them when one is wanted.
+var connectors = map[string]func(decode func(any) error) (sigsync.Limits, func() (sigsync.Provider, error), error){
+	"httpjson": func(decode func(any) error) (limits sigsync.Limits, build func() (sigsync.Provider, error), err error) {
 		settings := struct {
 			Network         string `yaml:"network"`
 			Connector       string `yaml:"connector"`
 			httpjson.Config `yaml:",inline"`
 		}{Config: httpjson.DefaultConfig()}
 		if err := decode(&settings); err != nil {
-			return nil, err
+			return limits, nil, err
 		}
-		return httpjson.New(settings.Config, nil)
+		return settings.Limits(), func() (sigsync.Provider, error) { return httpjson.New(settings.Config, nil) }, settings.Validate()
 	},
 }
-
-// networkName is what a network may be called, as the API has it.
-var networkName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,31}$`)
 
 // UnmarshalYAML makes the provider, whose connector knows the keys.
 func (p *ProviderConfig) UnmarshalYAML(node *yaml.Node) error {
@@ -55,14 +52,14 @@ func (p *ProviderConfig) UnmarshalYAML(node *yaml.Node) error {
 	if err := node.Decode(&named); err != nil {
 		return err
 	}
-	build, known := connectors[named.Connector]
+	connector, known := connectors[named.Connector]
 	switch {
-	case !networkName.MatchString(named.Network) || named.Network == callsign.ManualNetwork:
-		return fmt.Errorf("line %d: sync.providers: network %q: use up to 32 small letters, digits, '.', '_' and '-', and not manual", node.Line, named.Network)
+	case api.CheckNetwork(named.Network) != "":
+		return fmt.Errorf("line %d: sync.providers: network %q: %s", node.Line, named.Network, api.CheckNetwork(named.Network))
 	case !known:
 		return fmt.Errorf("line %d: sync.providers: connector %q of %s is not known: httpjson is", node.Line, named.Connector, named.Network)
 	}
-	provider, err := build(func(settings any) error {
+	limits, build, err := connector(func(settings any) error {
 		raw, err := yaml.Marshal(node)
 		if err != nil {
 			return err
@@ -74,7 +71,7 @@ func (p *ProviderConfig) UnmarshalYAML(node *yaml.Node) error {
 	if err != nil {
 		return fmt.Errorf("line %d: sync.providers: %s: %w", node.Line, named.Network, err)
 	}
-	*p = ProviderConfig{named.Network, named.Connector, provider}
+	*p = ProviderConfig{named.Network, named.Connector, limits, build}
 	return nil
 }
 
@@ -115,9 +112,8 @@ func (c providerList) Run(s surroundings) error {
 	networks := []listed{}
 	sentence := "NETWORK\tCONNECTOR\tACCOUNTS A CALL\tCALLS A SECOND"
 	for _, p := range config.Sync.Providers {
-		limits := p.provider.Limits()
-		networks = append(networks, listed{p.Network, p.Connector, limits.PerCall, limits.PerSecond})
-		sentence += fmt.Sprintf("\n%s\t%s\t%d\t%g", p.Network, p.Connector, limits.PerCall, limits.PerSecond)
+		networks = append(networks, listed{p.Network, p.Connector, p.limits.PerCall, p.limits.PerSecond})
+		sentence += fmt.Sprintf("\n%s\t%s\t%d\t%g", p.Network, p.Connector, p.limits.PerCall, p.limits.PerSecond)
 	}
 	known := slices.Sorted(maps.Keys(connectors))
 	if len(networks) == 0 {
@@ -157,8 +153,12 @@ func (c providerTest) Run(s surroundings) error {
 		if p.Network != c.Network {
 			continue
 		}
+		provider, err := p.build()
+		if err != nil {
+			return usageError{fmt.Errorf("sync.providers: %s: %w", c.Network, err)}
+		}
 		began := time.Now()
-		changes, err := p.provider.Read(s.ctx, []string{c.Account})
+		changes, err := provider.Read(s.ctx, []string{c.Account})
 		switch {
 		case errors.Is(err, sigsync.ErrCredentials):
 			return fmt.Errorf("%s: %w: see the token, user or client in sync.providers", c.Network, err)

@@ -48,6 +48,8 @@ func TestAnAccountIsReadNow(t *testing.T) {
 		"an unknown key":               {[]string{"list", "-c", provider(", txt: /a")}, exitUsage, "txt"},
 		"a value that can't be":        {[]string{"list", "-c", provider(", per_second: 0")}, exitUsage, "im: per_second: use 0.001 to 1000"},
 		"an unknown connector":         {[]string{"list", "-c", write(t, "sync: { providers: [ { network: im, connector: icq } ] }\n")}, exitUsage, `connector "icq" of im is not known`},
+		"a secret that isn't there":    {[]string{"test", "im", "10001", "-c", provider(`, bearer: "file:/nowhere"`)}, exitUsage, "im: bearer: open /nowhere"},
+		"which lists all the same":     {[]string{"list", "-c", provider(`, bearer: "file:/nowhere"`)}, exitOK, "httpjson"},
 		"a network without a name":     {[]string{"list", "-c", write(t, "sync: { providers: [ { connector: httpjson } ] }\n")}, exitUsage, "small letters"},
 		"a network twice":              {[]string{"list", "-c", twice}, exitUsage, "im is there twice"},
 	} {

@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/callsign-as/callsign/sigsync"
 )
 
 // Config is how one network is read. In URL and Body {account} is the account, percent-encoded in the URL and as JSON text without
@@ -44,6 +46,11 @@ type Config struct {
 
 // DefaultConfig reads one account a second.
 func DefaultConfig() Config { return Config{PerCall: 1, PerSecond: 1, Timeout: 10 * time.Second} }
+
+// Limits are what a Provider of c keeps to.
+func (c *Config) Limits() sigsync.Limits {
+	return sigsync.Limits{PerCall: c.PerCall, PerSecond: c.PerSecond}
+}
 
 // Secret is a text, or file:PATH for what stands in that file.
 type Secret string

@@ -75,9 +75,7 @@ func New(c Config, client *http.Client) (*Provider, error) {
 }
 
 // Limits implements sigsync.Provider.
-func (p *Provider) Limits() sigsync.Limits {
-	return sigsync.Limits{PerCall: p.c.PerCall, PerSecond: p.c.PerSecond}
-}
+func (p *Provider) Limits() sigsync.Limits { return p.c.Limits() }
 
 // Read implements sigsync.Provider. An account that an answer doesn't have in its list gives no change.
 func (p *Provider) Read(ctx context.Context, accounts []string) ([]callsign.Change, error) {
