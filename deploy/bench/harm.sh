@@ -28,7 +28,7 @@ faults=${*:-kill store smsc queue flood abuse kamailio tcp}
 for fault in $faults; do
 	case $fault in
 	none | kill | store | smsc | queue | flood | abuse | kamailio | tcp) ;;
-	*) sed -n '2,/^set/s/^#[\t ]\{0,1\}//p' "$0" && exit 2 ;;
+	*) sed -n '2,/^set/s/^#[\t ]\{0,1\}//p' "${0##*/}"; exit 2 ;;
 	esac
 done
 missing=

@@ -16,7 +16,7 @@ while [ $# -gt 0 ]; do
 	--runs) runs=${2:?--runs needs a number} && shift ;;
 	--seconds) seconds=${2:?--seconds needs a number} && shift ;;
 	--quick) runs=1 seconds=3 accounts=100000 idle=500 ;;
-	*) sed -n '2,6s/^#[\t ]*//p' "$0" && exit 2 ;;
+	*) sed -n '2,6s/^#[\t ]*//p' "${0##*/}"; exit 2 ;;
 	esac
 	shift
 done

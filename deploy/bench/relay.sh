@@ -15,7 +15,7 @@ while [ $# -gt 0 ]; do
 	--runs) runs=${2:?--runs needs a number} && shift ;;
 	--seconds) seconds=${2:?--seconds needs a number} && shift ;;
 	--quick) runs=1 seconds=3 silent=10000 texts=1000 fill_seconds=10 rss_seconds=10 ;;
-	*) sed -n '2,6s/^#[\t ]*//p' "$0" && exit 2 ;;
+	*) sed -n '2,6s/^#[\t ]*//p' "${0##*/}"; exit 2 ;;
 	esac
 	shift
 done

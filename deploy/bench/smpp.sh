@@ -14,7 +14,7 @@ while [ $# -gt 0 ]; do
 	case $1 in
 	--rounds) rounds=${2:?--rounds needs a number} && shift ;;
 	--seconds) seconds=${2:?--seconds needs a number} && shift ;;
-	*) sed -n '2,9s/^#[\t ]*//p' "$0" && exit 2 ;;
+	*) sed -n '2,9s/^#[\t ]*//p' "${0##*/}"; exit 2 ;;
 	esac
 	shift
 done

@@ -19,7 +19,7 @@ while [ $# -gt 0 ]; do
 	--rows) rows=${2:?--rows needs numbers} && shift ;;
 	--import) import=${2:?--import needs a number} && shift ;;
 	--plot) plot=${2:?--plot needs a file} && shift ;;
-	*) sed -n '2,9s/^#[\t ]*//p' "$0" && exit 2 ;;
+	*) sed -n '2,9s/^#[\t ]*//p' "${0##*/}"; exit 2 ;;
 	esac
 	shift
 done
