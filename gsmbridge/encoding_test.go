@@ -242,6 +242,9 @@ concatenation = true
 		return err == nil
 	})
 	sms := peer.Start(t, smsbox, nil, config)
+	peer.Until(t, "smsbox to be connected: a message that comes before ends it", func() bool {
+		return strings.Contains(sms.Output(), "Connected to bearerbox")
+	})
 	send := func(parameters url.Values) (status int) {
 		parameters.Set("username", "u")
 		parameters.Set("password", "p")
