@@ -58,7 +58,7 @@ func TestAddressesThatAreOneParty(t *testing.T) {
 		"192.0.2.1:5": "192.0.2.1/32", "[::ffff:192.0.2.1]:5": "192.0.2.1/32", "[2001:db8::1]:5": "2001:db8::/64",
 		"[2001:db8::ffff:1%eth0]:5": "2001:db8::/64", "pipe": "invalid Prefix",
 	} {
-		if got := addressOf(&http.Request{RemoteAddr: remote}).String(); got != want {
+		if got := partyOf(&http.Request{RemoteAddr: remote}).String(); got != want {
 			t.Errorf("%s is %s, want %s", remote, got, want)
 		}
 	}

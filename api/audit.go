@@ -58,7 +58,7 @@ func NewAudit(scope callsign.Scope, action string) callsign.Audit {
 func (s *Server) audit(ctx context.Context, scope callsign.Scope, r *http.Request) (_ context.Context, ended func(status int), err error) {
 	a := NewAudit(scope, r.Pattern)
 	if from := addressOf(r); from.IsValid() {
-		a.Address = from.Addr().String()
+		a.Address = from.String()
 	}
 	a.Object = r.PathValue("network") + r.PathValue("id")
 	_ = a.MSISDN.UnmarshalText([]byte(r.PathValue("msisdn"))) // one that can't be read is nobody's

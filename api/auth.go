@@ -63,7 +63,7 @@ func (k *keyring) authenticate(ctx context.Context, r *http.Request) (callsign.K
 	default:
 		return callsign.Key{}, unauthorized("no key was sent: add the header Authorization: Bearer cs_…")
 	}
-	return k.byHash(ctx, hash, addressOf(r))
+	return k.byHash(ctx, hash, partyOf(r))
 }
 
 // fingerprint is what a store keeps of a certificate that stands for a key. Certificates are public, so nobody may send one as
@@ -134,16 +134,22 @@ func (k *keyring) doubt() {
 // scopeKey finds the callsign.Scope that allow put into a request's context.
 type scopeKey struct{}
 
+// permitted finds who asks, if that is one of roles.
+func (s *Server) permitted(ctx context.Context, r *http.Request, roles []callsign.Role) (callsign.Key, error) {
+	key, err := s.keys.authenticate(ctx, r)
+	if err == nil && !slices.Contains(roles, key.Scope.Role) {
+		err = forbidden("the role " + string(key.Scope.Role) + " may not do this: use a key whose role is " + list(roles))
+	}
+	return key, err
+}
+
 // allow is the middleware of an operation that is open to roles. What changes something is written into the audit.
 func (s *Server) allow(roles []callsign.Role, changes bool) func(huma.Context, func(huma.Context)) {
 	return func(hc huma.Context, next func(huma.Context)) {
 		ctx, cancel := context.WithTimeout(hc.Context(), handlingTime)
 		defer cancel()
 		r, w := humago.Unwrap(hc)
-		key, err := s.keys.authenticate(ctx, r)
-		if err == nil && !slices.Contains(roles, key.Scope.Role) {
-			err = forbidden("the role " + string(key.Scope.Role) + " may not do this: use a key whose role is " + list(roles))
-		}
+		key, err := s.permitted(ctx, r, roles)
 		ended := func(int) {}
 		if err == nil && changes {
 			ctx, ended, err = s.audit(ctx, key.Scope, r)

@@ -25,14 +25,18 @@ type guesses struct {
 	of map[netip.Prefix]*rate.Limiter
 }
 
-// addressOf is whom a request comes from, as far as one party has addresses: an IPv4 address, or an IPv6 /64. It is invalid
-// where there is none, as on a pipe.
-func addressOf(r *http.Request) netip.Prefix {
-	from, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
+// addressOf is whom a request comes from. It is invalid where there is no address, as on a pipe.
+func addressOf(r *http.Request) netip.Addr {
+	from, _ := netip.ParseAddrPort(r.RemoteAddr) // invalid if it is none
+	return from.Addr().Unmap().WithZone("")
+}
+
+// partyOf is the addresses that one party has: an IPv4 address, or an IPv6 /64.
+func partyOf(r *http.Request) netip.Prefix {
+	address := addressOf(r)
+	if !address.IsValid() {
 		return netip.Prefix{}
 	}
-	address := from.Addr().Unmap().WithZone("")
 	prefix, _ := address.Prefix(min(address.BitLen(), 64)) // never fails
 	return prefix
 }

@@ -69,10 +69,7 @@ func (s *Server) registerLive(api huma.API) {
 
 // live authenticates by itself: a stream outlives the time that other requests have. Its error is from before the first byte.
 func (s *Server) live(r *http.Request, w http.ResponseWriter, in *liveFilter) error {
-	key, err := s.keys.authenticate(r.Context(), r)
-	if err == nil && !slices.Contains(operators(), key.Scope.Role) {
-		err = forbidden("the role " + string(key.Scope.Role) + " may not do this: use a key whose role is " + list(operators()))
-	}
+	key, err := s.permitted(r.Context(), r, operators())
 	if err != nil {
 		return err
 	}
@@ -107,7 +104,7 @@ func (s *Server) live(r *http.Request, w http.ResponseWriter, in *liveFilter) er
 			return nil
 		case <-tick.C:
 		}
-		if _, err := s.keys.byHash(r.Context(), key.Hash, addressOf(r)); err != nil && !errors.Is(err, callsign.ErrUnavailable) {
+		if _, err := s.keys.byHash(r.Context(), key.Hash, partyOf(r)); err != nil && !errors.Is(err, callsign.ErrUnavailable) {
 			return nil
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), handlingTime)

@@ -22,8 +22,8 @@ const (
 	headerSize = 16 << 10
 )
 
-// Run serves l, over TLS if Config says so, until ctx ends. Then it takes no more connections, tells push connections to go, gives them and the requests
-// at hand Config.Grace, and leaves nothing running. It is called once.
+// Run serves l, over TLS if Config says so, until ctx ends. Then it takes no more connections, tells push connections to go,
+// gives them and the requests at hand Config.Grace, and leaves nothing running. It is called once.
 func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	// Requests outlive ctx by the grace.
 	base, kill := context.WithCancel(context.WithoutCancel(ctx))

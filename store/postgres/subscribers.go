@@ -59,7 +59,7 @@ func (w *writing) unchanged(ctx context.Context, tenant string, m callsign.MSISD
 		err = w.QueryRow(ctx, `SELECT greatest(s.rev, (SELECT max(rev) FROM signatures g WHERE g.msisdn = s.msisdn)) FROM subscribers s
 			WHERE s.msisdn = $1`, m).Scan(&now)
 	}
-	if errors.Is(err, pgx.ErrNoRows) || errors.Is(err, callsign.ErrNotFound) || err == nil && now != rev {
+	if errors.Is(err, pgx.ErrNoRows) || err == nil && now != rev {
 		return callsign.ErrChanged
 	}
 	return err
