@@ -31,11 +31,15 @@ func (s Stamp) Newer(t Stamp) bool {
 
 // Signature is what an account last said. Text is raw (at most 2 KiB of UTF-8); Shown is derived from it, cleaned and
 // approved: empty means nothing may be shown. Origin ("source/id") names the push or poll that set it, so a timeline joins it.
+// Review, Reason and Reviewed tell administrators why; calls, and so profiles, know Shown alone.
 type Signature struct {
 	Network, Account, Text, Shown, Lang string
 	Stamp                               Stamp
 	At, Expires                         time.Time // when it was said; when it ends (zero: never)
 	Origin                              string
+	Review                              Review
+	Reason                              string    // why it is pending or rejected, short
+	Reviewed                            time.Time // when a person decided; zero: none did
 }
 
 // Change is one account's new text as its source said it: the only way in for a text, whichever door it came through.
@@ -56,11 +60,14 @@ type Change struct {
 // Origin is what Signature.Origin keeps of a Change.
 func (c Change) Origin() string { return c.Source + "/" + c.ID }
 
-// Entry is a Change as the intake passed it on. Refused: its text can't be kept, only its Seq counts.
+// Entry is a Change as the intake passed it on. Refused: its text can't be kept, only its Seq counts. Shown is empty while Review is
+// Held or Barred.
 type Entry struct {
 	Change
 	Shown   string
 	Refused bool
+	Review  Review
+	Reason  string
 }
 
 // Status is what became of a Change.
@@ -72,6 +79,6 @@ const (
 	Duplicate Status = "duplicate" // the same stamp was kept before
 	Stale     Status = "stale"     // a newer one is kept
 	Unlinked  Status = "unlinked"  // no subscriber has this account
-	Pending   Status = "pending"   // kept, shown once it is approved
-	Rejected  Status = "rejected"  // not kept: no valid UTF-8, or too long
+	Pending   Status = "pending"   // kept, shown once a person approves it
+	Rejected  Status = "rejected"  // not to be shown: the words or the reviewer refuse it; or not kept: no valid UTF-8, or too long
 )

@@ -11,6 +11,27 @@ type Subscriber struct {
 	Accounts []Signature // one for each linked account; its Text is empty until the account says something
 }
 
+// Phases is what Linked.Phase is below.
+const Phases = 1 << 31
+
+// Linked is an account as who polls it sees it. Phase is its place in a pass over all accounts of its network, drawn at random
+// when it was linked, so that any range of phases is an even share of them.
+type Linked struct {
+	Tenant, Account string
+	Phase           int64
+	Text            string // what it last said
+	Stamp           Stamp
+	Said            bool // it ever said something
+}
+
+// Slice is some accounts of a network: those in [From, To) of its phases whose Phase, modulo Parts, is among Of.
+type Slice struct {
+	Network  string
+	From, To int64
+	Parts    int
+	Of       []int
+}
+
 // Profile is everything that a call needs to know of its callee, as one value with one revision: one look-up, one cache
 // entry, one invalidation. Rev grows in the same transaction as any change to subscriber, signature or policy.
 // Signature is the one to show: the newest by At of those with a Shown text that have not expired.

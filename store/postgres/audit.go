@@ -9,12 +9,13 @@ import (
 	"github.com/callsign-as/callsign/store"
 )
 
-// PutAudit keeps a, committed when it returns. One that is there already gets a's Status and Object.
+// PutAudit keeps a, committed when it returns. One that is there already gets a's Status and Object, and a's MSISDN if it has none and
+// the Status is not known yet: at its end that would undo an erasure.
 func (e *Engine) PutAudit(ctx context.Context, a callsign.Audit) error {
 	return e.write(ctx, "audit "+a.Action, func(w *writing) error {
 		_, err := w.Exec(ctx, `
 			INSERT INTO audit (tenant, id, at, key_id, address, action, msisdn, object, status) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-			ON CONFLICT (tenant, id) DO UPDATE SET status = excluded.status, object = excluded.object`,
+			ON CONFLICT (tenant, id) DO UPDATE SET status = excluded.status, object = excluded.object, msisdn = CASE WHEN audit.msisdn = 0 AND excluded.status = 0 THEN excluded.msisdn ELSE audit.msisdn END`,
 			a.Tenant, a.ID, store.Micros(a.At), a.KeyID, a.Address, a.Action, a.MSISDN, octets(a.Object), a.Status)
 		return err
 	})

@@ -23,11 +23,16 @@ ORDER BY s.msisdn FOR NO KEY UPDATE OF s`
 
 // newer is Stamp.Newer as a WHERE, of an entry e and what its account g last said: the greater (epoch, version) wins; of two
 // timed writes of one microsecond the later received one does, unless it says nothing new. An account that has said nothing
-// (epoch IS NULL) takes anything; one that comes again under the time of its receipt wins over nothing that was said.
+// (epoch IS NULL) takes anything; one that comes again under the time of its receipt wins over nothing that was said. stands is
+// Signature.Stands.
 const (
-	setSignature = `UPDATE signatures g SET text = e.text, shown = e.shown, lang = e.lang, origin = e.origin,
-        epoch = e.epoch, version = e.version, at = e.at, expires = e.expires, rev = nextval('revisions')`
-	newer = `g.msisdn = e.msisdn AND g.network = e.network AND g.account = e.account
+	setSignature = `UPDATE signatures g SET text = e.text, lang = e.lang, origin = e.origin,
+        epoch = e.epoch, version = e.version, at = e.at, expires = e.expires, rev = nextval('revisions'),
+        shown = CASE WHEN ` + stands + ` THEN g.shown ELSE e.shown END, review = CASE WHEN ` + stands + ` THEN g.review ELSE e.review END,
+        reason = CASE WHEN ` + stands + ` THEN g.reason ELSE e.reason END, reviewed = CASE WHEN ` + stands + ` THEN g.reviewed ELSE 0 END,
+        queued = CASE WHEN CASE WHEN ` + stands + ` THEN g.review ELSE e.review END = '' THEN 0 ELSE e.at END`
+	stands = `g.text = e.text AND (g.reviewed <> 0 OR g.review = '' AND e.review = 'pending')`
+	newer  = `g.msisdn = e.msisdn AND g.network = e.network AND g.account = e.account
         AND (g.epoch IS NULL OR NOT e.again AND ((e.epoch, e.version) > (g.epoch, g.version)
             OR (e.epoch, e.version) = (g.epoch, g.version) AND g.epoch = $14 AND e.text <> g.text))`
 )
@@ -38,26 +43,27 @@ const keepFirst = `
 WITH mine AS (
     SELECT e.*, s.msisdn
     FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::bytea[], $7::bytea[], $8::bytea[],
-        $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::boolean[])
-        AS e(i, tenant, network, account, text, shown, lang, origin, epoch, version, at, expires, again)
+        $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::boolean[], $15::text[], $16::bytea[])
+        AS e(i, tenant, network, account, text, shown, lang, origin, epoch, version, at, expires, again, review, reason)
     JOIN accounts a USING (tenant, network, account) JOIN subscribers s ON s.msisdn = a.msisdn
     ORDER BY s.msisdn FOR NO KEY UPDATE OF s
 )
 ` + setSignature + `
 FROM mine e WHERE ` + newer + `
-RETURNING e.i, 'stored', g.msisdn, g.rev`
+RETURNING e.i, g.review, g.msisdn, g.rev`
 
-// keepWave keeps entries of different accounts whose subscribers are locked, and then, if any lost, tells why each would have.
+// keepWave keeps entries of different accounts whose subscribers are locked, and then, if any lost, tells why each would have. Of one that
+// is kept both tell the subscriber and what review it has now.
 const keepWave = `
 WITH kept AS (
     ` + setSignature + `
     FROM unnest($1::int[], $2::bigint[], $3::text[], $4::text[], $5::bytea[], $6::bytea[], $7::bytea[], $8::bytea[],
-        $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::boolean[])
-        AS e(i, msisdn, network, account, text, shown, lang, origin, epoch, version, at, expires, again)
+        $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::boolean[], $15::text[], $16::bytea[])
+        AS e(i, msisdn, network, account, text, shown, lang, origin, epoch, version, at, expires, again, review, reason)
     WHERE ` + newer + `
-    RETURNING e.i, g.msisdn, g.rev
+    RETURNING e.i, g.review, g.msisdn, g.rev
 )
-SELECT i, 'stored', msisdn, rev FROM kept
+SELECT i, review, msisdn, rev FROM kept
 UNION ALL
 SELECT e.i, CASE WHEN g.msisdn IS NULL THEN 'unlinked' WHEN e.again OR (e.epoch, e.version) = (g.epoch, g.version) THEN 'duplicate' ELSE 'stale' END, 0, 0
 FROM unnest($1::int[], $2::bigint[], $3::text[], $4::text[], $9::bigint[], $10::bigint[], $13::boolean[])
@@ -147,10 +153,11 @@ func (w *writing) keepRest(ctx context.Context, entries []callsign.Entry, again 
 	return send(ctx, w, b)
 }
 
-// queue has a wave kept, and its statuses and changes noted. The second column is the statement's own.
+// queue has a wave kept, and its statuses and changes noted: of what is kept, which has a subscriber, the status is its review. The second
+// column is the statement's own.
 func (w *writing) queue(b *pgx.Batch, statement string, second any, wv *wave, statuses []callsign.Status) {
 	b.Queue(statement, wv.i, second, wv.network, wv.account, wv.text, wv.shown, wv.lang, wv.origin, wv.epoch, wv.version, wv.at,
-		wv.expires, wv.again, callsign.TimedEpoch).Query(func(rows pgx.Rows) error {
+		wv.expires, wv.again, callsign.TimedEpoch, wv.review, wv.reason).Query(func(rows pgx.Rows) error {
 		var (
 			i      int
 			status callsign.Status
@@ -158,10 +165,11 @@ func (w *writing) queue(b *pgx.Batch, statement string, second any, wv *wave, st
 			rev    uint64
 		)
 		_, err := pgx.ForEachRow(rows, []any{&i, &status, &m, &rev}, func() error {
-			if status == callsign.Stored {
+			switch {
+			case m != 0:
 				w.changed[m] = max(w.changed[m], rev)
-			}
-			if statuses[i] != callsign.Stored {
+				statuses[i] = callsign.Review(status).Status()
+			case statuses[i] == "":
 				statuses[i] = status
 			}
 			return nil
@@ -248,7 +256,9 @@ type wave struct {
 	i                           []int32
 	msisdn                      []int64
 	tenant, network, account    []string
+	review                      []string
 	text, shown, lang, origin   [][]byte
+	reason                      [][]byte
 	epoch, version, at, expires []int64
 	again                       []bool
 }
@@ -261,6 +271,7 @@ func (w *wave) add(i int, m callsign.MSISDN, en callsign.Entry, again bool) {
 	w.epoch, w.version = append(w.epoch, en.Stamp.Epoch), append(w.version, en.Stamp.Version)
 	w.at, w.expires = append(w.at, store.Micros(en.At)), append(w.expires, store.Micros(en.Expires))
 	w.again = append(w.again, again)
+	w.review, w.reason = append(w.review, string(en.Review)), append(w.reason, []byte(en.Reason))
 }
 
 // Cursor is the greatest durable Seq of a source, 0 if it has none: the source resumes with the next.

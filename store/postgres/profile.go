@@ -23,6 +23,19 @@ func scanSignature(scan func(...any) error, s *callsign.Signature, before ...any
 	return err
 }
 
+// reviewColumns are what scanReviewed reads behind them: what administrators see and calls don't.
+const reviewColumns = `, g.review, g.reason, g.reviewed`
+
+// scanReviewed reads the fields before it and then a signature with its review.
+func scanReviewed(scan func(...any) error, s *callsign.Signature, before ...any) error {
+	var reviewed int64
+	err := scanSignature(func(fields ...any) error {
+		return scan(append(fields, (*string)(&s.Review), (*octets)(&s.Reason), &reviewed)...)
+	}, s, before...)
+	s.Reviewed = store.FromMicros(reviewed)
+	return err
+}
+
 // profileQuery reads all that a subscriber's accounts say, first what may be shown, of that the latest.
 const profileQuery = `
 SELECT g.shown <> '' AND (g.expires = 0 OR g.expires > $2) AS showable, s.msisdn, s.tenant, s.name, greatest(s.rev, max(g.rev) OVER ()), ` + signatureColumns + `

@@ -109,7 +109,7 @@ func (e *Engine) Subscribers(ctx context.Context, sc callsign.Scope, p callsign.
 func (e *Engine) subscribers(ctx context.Context, what, query string, args ...any) (ss []callsign.Subscriber, err error) {
 	err = e.read(what, func(pool *pgxpool.Pool) error {
 		rows, err := pool.Query(ctx, `
-			SELECT s.msisdn, s.tenant, s.name, greatest(s.rev, max(g.rev) OVER (PARTITION BY s.msisdn)), `+signatureColumns+`
+			SELECT s.msisdn, s.tenant, s.name, greatest(s.rev, max(g.rev) OVER (PARTITION BY s.msisdn)), `+signatureColumns+reviewColumns+`
 			FROM (`+query+`) s JOIN signatures g ON g.msisdn = s.msisdn
 			ORDER BY s.msisdn, g.network COLLATE "C", g.account COLLATE "C"`, args...)
 		if err != nil {
@@ -121,7 +121,7 @@ func (e *Engine) subscribers(ctx context.Context, what, query string, args ...an
 				s   callsign.Subscriber
 				sig callsign.Signature
 			)
-			if err := scanSignature(rows.Scan, &sig, &s.MSISDN, &s.Tenant, (*octets)(&s.Name), &s.Rev); err != nil {
+			if err := scanReviewed(rows.Scan, &sig, &s.MSISDN, &s.Tenant, (*octets)(&s.Name), &s.Rev); err != nil {
 				return err
 			}
 			if n := len(ss); n == 0 || ss[n-1].MSISDN != s.MSISDN {

@@ -2,47 +2,68 @@ package redis
 
 import (
 	"context"
-	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/callsign-as/callsign"
 )
 
-// Leases give work that one node at a time should do to one of them. They spare work and guard nothing: a node that hung may
-// believe for a moment that it has what another took over meanwhile.
-type Leases struct {
-	client *Client
-	node   string // tells this node from the others
-}
+// Leases give the parts of a work that one node at a time should do to nodes. They spare work and guard nothing: a node that
+// hung may believe for a moment that it has what another took over meanwhile.
+type Leases struct{ client *Client }
 
-// NewLeases makes those of one node.
-func NewLeases(c *Client) *Leases { return &Leases{c, rand.Text()} }
+// NewLeases makes them.
+func NewLeases(c *Client) *Leases { return &Leases{c} }
 
-var leaseScript = redis.NewScript(`
-local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+// swapScript writes a state if it is still the one that was read, for a day: who comes later begins anew.
+var swapScript = redis.NewScript(`
+if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'EX', 86400)
 return 1`)
 
-// Hold takes the lease of that name for this node, or renews it, and tells whether the node has it: until term has
-// passed since the call. Renew it in a third of that. ErrUnavailable: nobody can say.
-func (l *Leases) Hold(ctx context.Context, name string, term time.Duration) (held bool, err error) {
-	err = l.client.ask(ctx, func(ctx context.Context) (err error) {
-		held, err = leaseScript.Run(ctx, l.client.redis, []string{l.key(name)}, l.node, term.Milliseconds()).Bool()
-		return err
-	})
-	return held, err
+var errBusy = errors.New("others take their turn all the time")
+
+// Share lets a node take its turn, by Redis's clock. ErrUnavailable: nobody can say who has what.
+func (l *Leases) Share(ctx context.Context, name string, t callsign.Turn) (held map[int]time.Time, err error) {
+	key := l.client.prefix + "share:" + name
+	for range 10 { // turns that another node's came between
+		var swapped bool
+		err = l.client.ask(ctx, func(ctx context.Context) error {
+			state, err := l.client.redis.Get(ctx, key).Result()
+			if err != nil && !errors.Is(err, redis.Nil) {
+				return err
+			}
+			now, err := l.client.redis.Time(ctx).Result()
+			if err != nil {
+				return err
+			}
+			var shares callsign.Shares
+			if state != "" {
+				if err := json.Unmarshal([]byte(state), &shares); err != nil {
+					return fmt.Errorf("shares of %q: %w", name, err)
+				}
+			}
+			held = shares.Take(t, now)
+			next, err := json.Marshal(shares)
+			if err != nil {
+				return err
+			}
+			swapped, err = swapScript.Run(ctx, l.client.redis, []string{key}, state, next).Bool()
+			if errors.Is(err, redis.Nil) {
+				err = nil
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		if swapped {
+			return held, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: share %q: %w", callsign.ErrUnavailable, name, errBusy)
 }
-
-var releaseScript = redis.NewScript(`
-if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
-return 0`)
-
-// Release gives it back, if this node has it: another needn't wait for its end.
-func (l *Leases) Release(ctx context.Context, name string) error {
-	return l.client.ask(ctx, func(ctx context.Context) error {
-		return releaseScript.Run(ctx, l.client.redis, []string{l.key(name)}, l.node).Err()
-	})
-}
-
-func (l *Leases) key(name string) string { return l.client.prefix + "lease:" + name }

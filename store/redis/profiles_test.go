@@ -14,6 +14,7 @@ import (
 	"github.com/callsign-as/callsign/deploy/peer"
 	"github.com/callsign-as/callsign/store"
 	"github.com/callsign-as/callsign/store/redis"
+	"github.com/callsign-as/callsign/store/storetest"
 )
 
 // truth has profiles that the test sets, and tells of no change but those that it is told to.
@@ -287,36 +288,14 @@ func TestWithoutRedisTheTruthIsAsked(t *testing.T) {
 func TestLeases(t *testing.T) {
 	for name, url := range map[string]string{"standalone": peer.Redis(t).URL(), "cluster": peer.Cluster(t)} {
 		t.Run(name, func(t *testing.T) {
-			a, b := redis.NewLeases(newNode(t, url, "", store.ClaimsOptions{}).client), redis.NewLeases(newNode(t, url, "", store.ClaimsOptions{}).client)
-			hold := func(l *redis.Leases, lease string, term time.Duration, want bool) {
-				t.Helper()
-				if held, err := l.Hold(t.Context(), lease, term); held != want || err != nil {
-					t.Errorf("lease %s: %v, %v, want %v", lease, held, err, want)
-				}
-			}
-			hold(a, "x", time.Minute, true)
-			hold(b, "x", time.Minute, false)
-			hold(b, "y", time.Minute, true)
-			hold(a, "x", time.Minute, true)
-			if err := b.Release(t.Context(), "x"); err != nil {
-				t.Error(err)
-			}
-			hold(b, "x", time.Minute, false)
-			if err := a.Release(t.Context(), "x"); err != nil {
-				t.Error(err)
-			}
-			hold(b, "x", 10*time.Millisecond, true)
-			peer.Until(t, "the lease to end", func() bool {
-				held, err := a.Hold(t.Context(), "x", time.Minute)
-				return held && err == nil
-			})
-			hold(b, "x", time.Minute, false)
+			node := func() *redis.Leases { return redis.NewLeases(newNode(t, url, "", store.ClaimsOptions{}).client) }
+			storetest.Shares(t, node(), node())
 		})
 	}
 	server := peer.Redis(t)
 	l := redis.NewLeases(newNode(t, server.URL(), "", store.ClaimsOptions{}).client)
 	server.Kill()
-	if held, err := l.Hold(t.Context(), "x", time.Minute); held || !errors.Is(err, callsign.ErrUnavailable) {
+	if held, err := l.Share(t.Context(), "x", callsign.Turn{Node: "a", Parts: 1, Term: time.Minute}); held != nil || !errors.Is(err, callsign.ErrUnavailable) {
 		t.Errorf("without Redis: %v, %v, want ErrUnavailable", held, err)
 	}
 }

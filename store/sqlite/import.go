@@ -27,7 +27,7 @@ func (e *Engine) Import(ctx context.Context, sc callsign.Scope, rows []callsign.
 			}
 			if err == nil && row.Network != "" && !row.At.IsZero() {
 				source, id, _ := strings.Cut(row.Origin, "/")
-				_, err = w.keep(ctx, update, callsign.Entry{Shown: row.Shown, Change: callsign.Change{
+				_, err = w.keep(ctx, update, callsign.Entry{Shown: row.Shown, Review: row.Review, Reason: row.Reason, Change: callsign.Change{
 					Tenant: sc.Tenant, Source: source, ID: id, Network: row.Network, Account: row.Account,
 					Text: row.Text, Lang: row.Lang, Stamp: row.Stamp, At: row.At, Expires: row.Expires,
 				}}, false)

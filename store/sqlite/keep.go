@@ -11,12 +11,18 @@ import (
 )
 
 // keepUpdate is Stamp.Newer as a WHERE: the greater (epoch, version) wins; of two timed writes of one microsecond the
-// later received one does, unless it says nothing new. An account that has said nothing (epoch IS NULL) takes anything.
-const keepUpdate = `
-UPDATE accounts SET text = ?4, shown = ?5, lang = ?6, epoch = ?7, version = ?8, at = ?9, expires = ?10, origin = ?11
+// later received one does, unless it says nothing new. An account that has said nothing (epoch IS NULL) takes anything. stands is
+// Signature.Stands.
+const (
+	keepUpdate = `
+UPDATE accounts SET text = ?4, lang = ?6, epoch = ?7, version = ?8, at = ?9, expires = ?10, origin = ?11,
+  shown = iif(` + stands + `, shown, ?5), review = iif(` + stands + `, review, ?13), reason = iif(` + stands + `, reason, ?14),
+  reviewed = iif(` + stands + `, reviewed, 0)
 WHERE tenant = ?1 AND network = ?2 AND account = ?3
   AND (epoch IS NULL OR (?7, ?8) > (epoch, version) OR (?7, ?8) = (epoch, version) AND epoch = ?12 AND text <> ?4)
-RETURNING msisdn`
+RETURNING msisdn, review`
+	stands = `text = ?4 AND (reviewed <> 0 OR review = '' AND ?13 = 'pending')`
+)
 
 // Keep commits the entries in their order, all or none, and returns after the commit.
 func (e *Engine) Keep(ctx context.Context, entries []callsign.Entry) ([]callsign.Status, error) {
@@ -68,11 +74,14 @@ func (w *writing) keep(ctx context.Context, update *sql.Stmt, en callsign.Entry,
 			return callsign.Duplicate, nil
 		}
 	}
-	var m callsign.MSISDN
+	var (
+		m      callsign.MSISDN
+		review callsign.Review
+	)
 	err := update.QueryRowContext(ctx, en.Tenant, en.Network, en.Account, en.Text, en.Shown, en.Lang,
-		en.Stamp.Epoch, en.Stamp.Version, store.Micros(en.At), store.Micros(en.Expires), en.Origin(), callsign.TimedEpoch).Scan(&m)
+		en.Stamp.Epoch, en.Stamp.Version, store.Micros(en.At), store.Micros(en.Expires), en.Origin(), callsign.TimedEpoch, en.Review, en.Reason).Scan(&m, &review)
 	if err == nil {
-		return callsign.Stored, w.raise(ctx, m)
+		return review.Status(), w.raise(ctx, m)
 	}
 	if !errors.Is(err, sql.ErrNoRows) {
 		return "", err

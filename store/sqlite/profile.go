@@ -20,6 +20,17 @@ func signatureFields(s *callsign.Signature, at, expires *int64) []any {
 	}
 }
 
+// reviewColumns are what scanReviewed reads behind them: what administrators see and calls don't.
+const reviewColumns = `, a.review, a.reason, a.reviewed`
+
+// scanReviewed reads the fields before it and then a signature with its review.
+func scanReviewed(scan func(...any) error, s *callsign.Signature, before ...any) error {
+	var at, expires, reviewed int64
+	err := scan(append(append(before, signatureFields(s, &at, &expires)...), &s.Review, &s.Reason, &reviewed)...)
+	s.At, s.Expires, s.Reviewed = store.FromMicros(at), store.FromMicros(expires), store.FromMicros(reviewed)
+	return err
+}
+
 const profileQuery = `
 SELECT s.msisdn, s.tenant, s.name, s.rev, ` + signatureColumns + `
 FROM subscribers s

@@ -9,7 +9,6 @@ import (
 	"strconv"
 
 	"github.com/callsign-as/callsign"
-	"github.com/callsign-as/callsign/store"
 )
 
 // limit bounds what a page may ask for.
@@ -72,7 +71,7 @@ func (w *writing) put(ctx context.Context, tenant string, m callsign.MSISDN, nam
 }
 
 func (w *writing) insertAccount(ctx context.Context, tenant string, m callsign.MSISDN, network, account string) error {
-	_, err := w.ExecContext(ctx, `INSERT INTO accounts (tenant, network, account, msisdn) VALUES (?, ?, ?, ?)`,
+	_, err := w.ExecContext(ctx, `INSERT INTO accounts (tenant, network, account, msisdn, phase) VALUES (?, ?, ?, ?, random() & 2147483647)`,
 		tenant, network, account, m)
 	return err
 }
@@ -110,7 +109,7 @@ const (
 // planner from reading all of a tenant's accounts for each of its subscribers.
 func withAccounts(query string) string {
 	return `
-		SELECT s.msisdn, s.tenant, s.name, s.rev, ` + signatureColumns + `
+		SELECT s.msisdn, s.tenant, s.name, s.rev, ` + signatureColumns + reviewColumns + `
 		FROM (` + query + `) s JOIN accounts a ON a.msisdn = s.msisdn AND +a.tenant = s.tenant
 		ORDER BY s.msisdn, a.network, a.account`
 }
@@ -124,15 +123,12 @@ func (e *Engine) subscribers(ctx context.Context, what, query string, args ...an
 	var ss []callsign.Subscriber
 	for rows.Next() {
 		var (
-			s           callsign.Subscriber
-			sig         callsign.Signature
-			at, expires int64
+			s   callsign.Subscriber
+			sig callsign.Signature
 		)
-		fields := append([]any{&s.MSISDN, &s.Tenant, &s.Name, &s.Rev}, signatureFields(&sig, &at, &expires)...)
-		if err := rows.Scan(fields...); err != nil {
+		if err := scanReviewed(rows.Scan, &sig, &s.MSISDN, &s.Tenant, &s.Name, &s.Rev); err != nil {
 			return nil, e.failed(what, err)
 		}
-		sig.At, sig.Expires = store.FromMicros(at), store.FromMicros(expires)
 		if n := len(ss); n == 0 || ss[n-1].MSISDN != s.MSISDN {
 			ss = append(ss, s)
 		}

@@ -119,14 +119,14 @@ func accounts(t *testing.T, e Engine) {
 // changed.
 func tenants(t *testing.T, e Engine) {
 	ctx := t.Context()
-	put(t, e, ours, anna, [2]string{"qq", "1"})
+	put(t, e, ours, anna, [2]string{"qq", "1"}, [2]string{"xmpp", "1"})
 	ev := event(1, callsign.EventInvite)
 	key := callsign.Key{ID: "k1", Hash: [32]byte{1}, Scope: ours}
 	audit := callsign.Audit{ID: "1", Tenant: ours.Tenant, MSISDN: anna}
 	if err := errors.Join(e.AppendEvents(ctx, []callsign.Event{ev}), e.PutKey(ctx, key), e.PutAudit(ctx, audit)); err != nil {
 		t.Fatal(err)
 	}
-	keep(t, e, numbered(said("qq", "1", "hello", callsign.TimedStamp(noon)), 5))
+	keep(t, e, numbered(said("qq", "1", "hello", callsign.TimedStamp(noon)), 5), judged(said("xmpp", "1", "held", callsign.Stamp{Version: 1}), callsign.Held))
 	before, err := e.Subscriber(ctx, ours, anna)
 	if err != nil {
 		t.Fatal(err)
@@ -169,6 +169,11 @@ func tenants(t *testing.T, e Engine) {
 		"Timeline": func() (any, error) {
 			_, err := e.Timeline(ctx, theirs, ev.Call.ID)
 			return nil, expect(err, callsign.ErrNotFound)
+		},
+		"Reviews": func() (any, error) { return e.Reviews(ctx, theirs, callsign.Held, callsign.Page{}) },
+		"Review": func() (any, error) {
+			v := verdict(said("xmpp", "1", "held", callsign.Stamp{Version: 1}), anna, callsign.Approved)
+			return nil, expect(e.Review(ctx, theirs, v, cleanly), callsign.ErrNotFound)
 		},
 		"Keys": func() (any, error) { return e.Keys(ctx, theirs, callsign.Page{}) },
 		"RotateKey": func() (any, error) {
@@ -398,8 +403,17 @@ func audits(t *testing.T, e Engine) {
 			ID: string(rune('1' + i)), Tenant: ours.Tenant, At: noon, KeyID: "k", Address: "127.0.0.1", Action: "PUT /v1/subscribers/{msisdn}",
 			MSISDN: anna + callsign.MSISDN(i%2), Object: "qq\xff",
 		}
+		if i == 2 {
+			a.MSISDN = 0
+		}
 		if err := e.PutAudit(ctx, a); err != nil {
 			t.Fatal(err)
+		}
+		if i == 2 { // whom it is about turned out later
+			a.MSISDN = chloe
+			if err := e.PutAudit(ctx, a); err != nil {
+				t.Fatal(err)
+			}
 		}
 		if i != 3 {
 			a.Status = 200
@@ -422,6 +436,14 @@ func audits(t *testing.T, e Engine) {
 	for i := range want {
 		if want[i].MSISDN == anna {
 			want[i].MSISDN = 0
+		}
+	}
+	for _, a := range want {
+		if a.Status == 200 && a.MSISDN == 0 {
+			a.MSISDN = anna
+			if err := e.PutAudit(ctx, a); err != nil { // as the end of the erasure itself does
+				t.Fatal(err)
+			}
 		}
 	}
 	if got, err := e.Audits(ctx, ours, callsign.Page{}); err != nil || !slices.Equal(got, want) {

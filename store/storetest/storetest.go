@@ -28,6 +28,9 @@ type Engine interface {
 
 	Import(context.Context, callsign.Scope, []callsign.ImportRow) (refused []error, err error)
 
+	Reviews(ctx context.Context, s callsign.Scope, state callsign.Review, p callsign.Page) ([]callsign.Reviewable, error)
+	Review(ctx context.Context, s callsign.Scope, v callsign.Verdict, clean func(text string) string) error
+
 	AppendEvents(context.Context, []callsign.Event) error
 	Calls(context.Context, callsign.Scope, callsign.CallFilter) ([]callsign.Call, error)
 	Timeline(context.Context, callsign.Scope, callsign.CallID) (callsign.Timeline, error)
@@ -48,37 +51,47 @@ type Engine interface {
 	PutAudit(context.Context, callsign.Audit) error
 	Audits(context.Context, callsign.Scope, callsign.Page) ([]callsign.Audit, error)
 
+	Linked(context.Context, callsign.Slice) ([]callsign.Linked, error)
+	Called(ctx context.Context, s callsign.Slice, since time.Time, limit int) ([]callsign.Linked, error)
+	Share(ctx context.Context, name string, t callsign.Turn) (held map[int]time.Time, err error)
+
 	Ping(context.Context) error
 }
 
 // Run holds an engine against every rule. open gives an empty one and closes it when its test ends.
 func Run(t *testing.T, open func(t *testing.T) Engine) {
 	for name, test := range map[string]func(*testing.T, Engine){
-		"subscribers: put, read, page, delete":                             subscribers,
-		"accounts: an account has one subscriber":                          accounts,
-		"tenants: nobody reads or changes another tenant's rows":           tenants,
-		"revisions: each change raises Rev, also over a deletion":          revisions,
-		"profile: the newest signature that may be shown":                  profile,
-		"keep: a table of who wins":                                        keepTable,
-		"keep: any sequence ends as Stamp.Newer says":                      keepProperty,
-		"keep: racing writers end in one state":                            keepRace,
-		"keep: a failed batch keeps nothing":                               keepAllOrNothing,
-		"cursor: an event sent again never wins by its receipt":            sentAgain,
-		"admin: a removed subscriber's keys end with it":                   removedKeys,
-		"cursor: the greatest Seq, whatever became of it":                  cursor,
-		"changes: told after the commit, and a slow listener of its loss":  changes,
-		"import: any rows end as if written one by one":                    importProperty,
-		"import: each subscriber is told once, with what it says":          importTold,
-		"timeline: calls and events in any order, pages, filters, forgets": timeline,
-		"erase: nothing leads to the person any more":                      erase,
-		"opt-outs: kept once, paged, told, and over an erasure":            optOuts,
-		"opt-outs: of many who write one at once, one changes it":          optOutRace,
-		"opt-outs: two nodes' memories obey":                               optOutMemories,
-		"keys: put, find, list, revoke":                                    keys,
-		"admin: nobody overwrites what another administrator changed":      changedMeanwhile,
-		"keys: one takes over from another":                                rotatedKeys,
-		"audit: kept, ended, paged, and over an erasure":                   audits,
-		"contexts: one that has ended is its own error":                    contexts,
+		"subscribers: put, read, page, delete":                                       subscribers,
+		"accounts: an account has one subscriber":                                    accounts,
+		"tenants: nobody reads or changes another tenant's rows":                     tenants,
+		"revisions: each change raises Rev, also over a deletion":                    revisions,
+		"profile: the newest signature that may be shown":                            profile,
+		"keep: a table of who wins":                                                  keepTable,
+		"keep: any sequence ends as Stamp.Newer says":                                keepProperty,
+		"keep: racing writers end in one state":                                      keepRace,
+		"keep: a failed batch keeps nothing":                                         keepAllOrNothing,
+		"cursor: an event sent again never wins by its receipt":                      sentAgain,
+		"admin: a removed subscriber's keys end with it":                             removedKeys,
+		"cursor: the greatest Seq, whatever became of it":                            cursor,
+		"changes: told after the commit, and a slow listener of its loss":            changes,
+		"import: any rows end as if written one by one":                              importProperty,
+		"import: each subscriber is told once, with what it says":                    importTold,
+		"timeline: calls and events in any order, pages, filters, forgets":           timeline,
+		"erase: nothing leads to the person any more":                                erase,
+		"opt-outs: kept once, paged, told, and over an erasure":                      optOuts,
+		"opt-outs: of many who write one at once, one changes it":                    optOutRace,
+		"opt-outs: two nodes' memories obey":                                         optOutMemories,
+		"keys: put, find, list, revoke":                                              keys,
+		"admin: nobody overwrites what another administrator changed":                changedMeanwhile,
+		"keys: one takes over from another":                                          rotatedKeys,
+		"audit: kept, ended, paged, and over an erasure":                             audits,
+		"schedule: slices of a network's accounts, and those called":                 linked,
+		"schedule: nodes share a work and take over from the dead":                   sharing,
+		"contexts: one that has ended is its own error":                              contexts,
+		"reviews: what is held or barred is not shown, and a verdict is of one text": reviews,
+		"reviews: a list goes on where it was, whatever is decided meanwhile":        reviewPages,
+		"reviews: any sequence ends as Signature.Stands says":                        reviewProperty,
+		"reviews: each is told once":                                                 reviewTold,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
