@@ -29,15 +29,18 @@ const (
 )
 
 // Keeper commits a batch in one transaction and returns after the commit: all of it or nothing. Import's refused has an error
-// for each row of which something was not kept though the batch was.
+// for each row of which something was not kept though the batch was. Review's clean gives what an approved text shows.
 type Keeper interface {
 	Keep(context.Context, []callsign.Entry) ([]callsign.Status, error)
 	Import(context.Context, callsign.Scope, []callsign.ImportRow) (refused []error, err error)
+	Review(ctx context.Context, scope callsign.Scope, v callsign.Verdict, clean func(text string) string) error
 }
 
-// Options is what NewIntake needs; Metrics and Log may be nil.
+// Options is what NewIntake needs; Moderator, Metrics and Log may be nil.
 type Options struct {
 	Keeper Keeper
+	// Moderator says which texts may be shown; nil: all.
+	Moderator *Moderator
 	// Committers is how many transactions run beside each other, each for sources of its own; 0 is one. A store that has one
 	// writer wants one.
 	Committers int
@@ -48,11 +51,12 @@ type Options struct {
 // Intake cleans texts and commits them in groups: whatever was put while the last commit ran goes into the next one, so a
 // lone change waits for nobody and many share a flush of the disk. A source's changes are kept in their order.
 type Intake struct {
-	keeper  Keeper
-	log     *slog.Logger
-	puts    []chan put    // one for each committer, bounded: who finds it full waits
-	ended   chan struct{} // closed when Run has ended
-	metrics *metrics
+	keeper    Keeper
+	moderator *Moderator
+	log       *slog.Logger
+	puts      []chan put    // one for each committer, bounded: who finds it full waits
+	ended     chan struct{} // closed when Run has ended
+	metrics   *metrics
 }
 
 type put struct {
@@ -70,7 +74,7 @@ func NewIntake(o Options) *Intake {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	in := &Intake{keeper: o.Keeper, log: o.Log, puts: make([]chan put, max(1, o.Committers)), ended: make(chan struct{}), metrics: newMetrics(o.Metrics)}
+	in := &Intake{keeper: o.Keeper, moderator: o.Moderator, log: o.Log, puts: make([]chan put, max(1, o.Committers)), ended: make(chan struct{}), metrics: newMetrics(o.Metrics)}
 	for i := range in.puts {
 		in.puts[i] = make(chan put, waiting)
 	}
@@ -86,7 +90,8 @@ func (in *Intake) committer(c callsign.Change) chan<- put {
 
 // Put returns when every change, all of one source, is durable or refused, with what became of each, in order. An error that wraps
 // callsign.ErrUnavailable says that none is kept. When ctx ends first, they may be kept all the same: put them again, what
-// was kept is then a duplicate.
+// was kept is then a duplicate. Texts are judged before they queue up for the commit, in the caller's goroutine, so a slow reviewer
+// holds up nobody else; whose changes have an order puts them one after the other.
 func (in *Intake) Put(ctx context.Context, changes []callsign.Change) ([]callsign.Status, error) {
 	if len(changes) == 0 {
 		return nil, nil
@@ -95,6 +100,9 @@ func (in *Intake) Put(ctx context.Context, changes []callsign.Change) ([]callsig
 	now := time.Now()
 	for i, c := range changes {
 		p.entries[i] = entry(c, now)
+	}
+	if err := in.moderator.judge(ctx, p.entries); err != nil {
+		return nil, err
 	}
 	select {
 	case in.committer(changes[0]) <- p:

@@ -10,20 +10,38 @@ import (
 )
 
 // Provider reads what accounts of one IM network say. It knows nothing of subscribers: its changes name accounts, and the
-// intake decides whose they are.
+// intake decides whose they are. Its methods may be called at the same time, Watch's among them.
 type Provider interface {
 	Limits() Limits
 	// Read asks for the accounts' texts, at most Limits.PerCall. It gives a change for each account that has one to tell: none
 	// of those whose text is as it was when it was read before. Its error is for all of them; what it read before is given with
 	// it. A change is stamped with its version or time in the network, else with the time at which the read began, so that a
-	// slow read never overwrites what was pushed meanwhile.
+	// slow read never overwrites what was pushed meanwhile. Of a Change it fills Account, Text, Lang, Stamp, At and Expires.
 	Read(ctx context.Context, accounts []string) ([]callsign.Change, error)
+}
+
+// Watcher is a Provider whose network tells of changes by itself.
+type Watcher interface {
+	Provider
+	// Watch connects, follows the accounts that come over follow, and gives put what the network tells of them, until ctx ends
+	// (nil) or its connection does (why). It is called again then, after a pause that grows while it fails, and is told all
+	// accounts anew. put returns once the changes are kept or ctx has ended; it may be called from several goroutines, but
+	// Watch returns after the last of them. Changes of accounts that nobody asked for are dropped by the intake.
+	Watch(ctx context.Context, follow <-chan Follow, put func([]callsign.Change)) error
+}
+
+// Follow names accounts that are to be followed from now on or, if Gone, no longer.
+type Follow struct {
+	Accounts []string
+	Gone     bool
 }
 
 // Limits are what a network allows.
 type Limits struct {
-	PerCall   int     // accounts of one Read
-	PerSecond float64 // calls of Read
+	PerCall   int     // accounts of one Read, 1 or more
+	PerSecond float64 // calls of Read, by all nodes together; 0: it is watched and never polled
+	// OneNode: the network lets one node in at a time, as it knows us by one login. Its accounts are not shared by nodes then.
+	OneNode bool
 }
 
 // The errors of a Provider that say what to do next; all others are tried again later.

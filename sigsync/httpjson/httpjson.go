@@ -20,7 +20,6 @@ import (
 
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
-	"golang.org/x/time/rate"
 
 	"github.com/callsign-as/callsign"
 	"github.com/callsign-as/callsign/sigsync"
@@ -36,9 +35,8 @@ const (
 
 // Provider reads one network.
 type Provider struct {
-	c       Config
-	client  *http.Client
-	limiter *rate.Limiter
+	c      Config
+	client *http.Client
 
 	mu         sync.Mutex
 	validators map[string]validator
@@ -71,7 +69,7 @@ func New(c Config, client *http.Client) (*Provider, error) {
 		credentials := clientcredentials.Config{ClientID: c.OAuth2.ID, ClientSecret: secret, TokenURL: c.OAuth2.TokenURL, Scopes: c.OAuth2.Scopes}
 		client = credentials.Client(context.WithValue(context.Background(), oauth2.HTTPClient, client))
 	}
-	return &Provider{c: c, client: client, limiter: rate.NewLimiter(rate.Limit(c.PerSecond), 1), validators: map[string]validator{}}, nil
+	return &Provider{c: c, client: client, validators: map[string]validator{}}, nil
 }
 
 // Limits implements sigsync.Provider.
@@ -81,9 +79,6 @@ func (p *Provider) Limits() sigsync.Limits { return p.c.Limits() }
 func (p *Provider) Read(ctx context.Context, accounts []string) ([]callsign.Change, error) {
 	if len(accounts) == 0 || len(accounts) > p.c.PerCall {
 		return nil, fmt.Errorf("httpjson: %d accounts in one call, 1 to %d may be", len(accounts), p.c.PerCall)
-	}
-	if err := p.limiter.Wait(ctx); err != nil {
-		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.c.Timeout)
 	defer cancel()

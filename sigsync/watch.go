@@ -1,0 +1,213 @@
+package sigsync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/callsign-as/callsign"
+)
+
+const (
+	// followAtOnce bounds the accounts of one Follow; a listing goes over all phases in listSteps.
+	followAtOnce = 1000
+	listSteps    = 256
+)
+
+var errWatchEnded = errors.New("the connector ended its connection")
+
+// watch has a Watcher follow this node's accounts until ctx ends, with a pause that grows while its connection fails.
+func (p *poller) watch(ctx context.Context, w Watcher) {
+	for failures := 0; ctx.Err() == nil; {
+		if len(p.held(time.Now())) == 0 {
+			pause(ctx, time.Second)
+			continue
+		}
+		began := time.Now()
+		err := p.watchOnce(ctx, w)
+		if ctx.Err() != nil || err == nil {
+			continue
+		}
+		if failures++; time.Since(began) > restMax {
+			failures = 1
+		}
+		rest := backoff(restMin, failures, time.Minute)
+		if errors.Is(err, ErrCredentials) {
+			rest = backoff(credentialsRest, failures, restMax)
+		}
+		p.log.Warn("the network's changes can't be heard; it is tried again", "err", err, "again_in", rest)
+		p.mu.Lock()
+		p.state.err = err
+		p.mu.Unlock()
+		pause(ctx, rest)
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// watchOnce follows until the connection ends, and says why it did: nil where this node holds no part any more, or ctx has ended.
+func (p *poller) watchOnce(ctx context.Context, w Watcher) error {
+	running, cancel := context.WithCancel(ctx)
+	defer cancel()
+	f := &following{p: p, changes: make(chan Follow), of: map[string][]callsign.Linked{}}
+	ended := make(chan error, 1)
+	go func() {
+		defer func() {
+			if r := recover(); r != nil {
+				p.log.Error("the connector panicked: please report it", "panic", r, "stack", string(debug.Stack()))
+				ended <- fmt.Errorf("the connector panicked: %v", r)
+			}
+		}()
+		err := w.Watch(running, f.changes, func(changes []callsign.Change) { f.heard(running, changes) })
+		if err == nil {
+			err = errWatchEnded
+		}
+		ended <- err
+	}()
+	p.setWatching(true)
+	defer p.setWatching(false)
+	fed := make(chan struct{})
+	go func() {
+		defer close(fed)
+		f.feed(running)
+		cancel() // no part is held: nothing is to be followed
+	}()
+	err := <-ended
+	lost := running.Err() == nil
+	cancel()
+	<-fed
+	if !lost {
+		return nil
+	}
+	return err
+}
+
+func (p *poller) setWatching(is bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.state.watching = is
+}
+
+// following is the accounts that a Watcher follows, with what they last said.
+type following struct {
+	p       *poller
+	changes chan Follow
+	mu      sync.Mutex
+	of      map[string][]callsign.Linked // by account; two tenants may have one
+}
+
+// feed tells the Watcher what to follow, and looks again once in the interval and when the node's parts change; it returns when
+// ctx ends or the node holds none.
+func (f *following) feed(ctx context.Context) {
+	for ctx.Err() == nil {
+		held := f.p.held(time.Now())
+		if len(held) == 0 {
+			return
+		}
+		again := time.Now().Add(f.p.Interval)
+		if err := f.list(ctx, held); err != nil {
+			if ctx.Err() == nil {
+				f.p.log.Warn("the accounts that are to be followed can't be looked up; it is tried again", "err", err)
+			}
+			again = time.Now().Add(time.Second)
+		}
+		for time.Now().Before(again) && ctx.Err() == nil && slices.Equal(held, f.p.held(time.Now())) {
+			select {
+			case l := <-f.p.wanted:
+				f.add(ctx, []callsign.Linked{l})
+			case <-time.After(time.Second):
+			case <-ctx.Done():
+			}
+		}
+	}
+}
+
+// list follows the accounts of the parts, and no others.
+func (f *following) list(ctx context.Context, held []int) error {
+	seen := map[string]bool{}
+	for step := range int64(listSteps) {
+		linked, err := f.p.o.Directory.Linked(ctx, callsign.Slice{
+			Network: f.p.Name, From: step * callsign.Phases / listSteps, To: (step + 1) * callsign.Phases / listSteps, Parts: f.p.parts, Of: held,
+		})
+		if err != nil {
+			return err
+		}
+		for _, l := range linked {
+			seen[l.Account] = true
+		}
+		f.add(ctx, linked)
+	}
+	var gone []string
+	f.mu.Lock()
+	for account := range f.of {
+		if !seen[account] {
+			gone = append(gone, account)
+			delete(f.of, account)
+		}
+	}
+	f.mu.Unlock()
+	f.tell(ctx, gone, true)
+	return nil
+}
+
+// add follows accounts that aren't yet, and brings up to date what is known of the others.
+func (f *following) add(ctx context.Context, linked []callsign.Linked) {
+	var fresh []string
+	f.mu.Lock()
+	for _, l := range linked {
+		known := f.of[l.Account]
+		i := slices.IndexFunc(known, func(k callsign.Linked) bool { return k.Tenant == l.Tenant })
+		if len(known) == 0 {
+			fresh = append(fresh, l.Account)
+		}
+		if i < 0 {
+			f.of[l.Account] = append(known, l)
+		} else if l.Said {
+			known[i] = l
+		}
+	}
+	f.mu.Unlock()
+	f.tell(ctx, fresh, false)
+}
+
+func (f *following) tell(ctx context.Context, accounts []string, gone bool) {
+	for chunk := range slices.Chunk(accounts, followAtOnce) {
+		select {
+		case f.changes <- Follow{chunk, gone}:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// heard keeps what the network told of accounts that are followed.
+func (f *following) heard(ctx context.Context, changes []callsign.Change) {
+	of := map[string][]callsign.Linked{}
+	f.mu.Lock()
+	for _, c := range changes {
+		of[c.Account] = slices.Clone(f.of[c.Account])
+	}
+	f.mu.Unlock()
+	f.p.keep(ctx, changes, of)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for account, now := range of {
+		if _, still := f.of[account]; still {
+			f.of[account] = now
+		}
+	}
+	f.p.mu.Lock()
+	f.p.state.read, f.p.state.err = time.Now(), nil
+	f.p.mu.Unlock()
+}
