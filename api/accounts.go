@@ -45,6 +45,9 @@ func (s *Server) linkAccount(ctx context.Context, scope callsign.Scope, in *acco
 	if created && err == nil {
 		// What the account said before it was linked was not kept: its source is asked to say it again.
 		s.Resync(scope.Tenant, in.Network, in.Account)
+		if s.o.Linked != nil {
+			s.o.Linked(scope.Tenant, in.Network, in.Account)
+		}
 	}
 	return putReply(*in, created), err
 }

@@ -28,7 +28,7 @@ type Intake interface {
 	Put(context.Context, []callsign.Change) ([]callsign.Status, error)
 }
 
-// Options is what a Server is made of. The intake fills the first two, an engine all from Subscribers to Cursors; they are
+// Options is what a Server is made of. The intake fills the first two and Judge, an engine all from Subscribers to Reviews; they are
 // apart since no handler needs more than one of them.
 type Options struct {
 	Config Config
@@ -45,9 +45,15 @@ type Options struct {
 	KeyHashes   KeyHashes
 	Cursors     Cursors
 	Audits      Audits
+	Reviews     Reviews
+	Judge       Judge
+	// Clean tells what of a text may be shown.
+	Clean func(text string) string
 
 	// WhatIf tells what a call would show; nil answers that this node takes no calls.
 	WhatIf func(context.Context, WhatIfRequest) (WhatIfResult, error)
+	// Linked hears of each account that is linked, so that it is read; nil: nobody does. It doesn't block.
+	Linked func(tenant, network, account string)
 	// Ready tells what doesn't work now; nil is nothing.
 	Ready func() []Problem
 	// Gatherer is what /metrics shows (nil: the route is off), Metrics is where this room's own series go (nil: nowhere).
@@ -82,8 +88,8 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	if o.Intake == nil || o.Importer == nil || o.Subscribers == nil || o.Directory == nil || o.Accounts == nil || o.Calls == nil || o.Eraser == nil || o.Keys == nil ||
-		o.KeyHashes == nil || o.Cursors == nil || o.Audits == nil {
-		return nil, errors.New("api: one of Options.Intake to Options.Audits is missing: all are required")
+		o.KeyHashes == nil || o.Cursors == nil || o.Audits == nil || o.Reviews == nil || o.Judge == nil || o.Clean == nil {
+		return nil, errors.New("api: one of Options.Intake to Options.Clean is missing: all are required")
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -105,7 +111,7 @@ func New(o Options) (*Server, error) {
 	rest := newREST(mux, o.Version)
 	for _, register := range []func(huma.API){
 		s.registerSubscribers, s.registerPerson, s.registerAccounts, s.registerImport, s.registerEvents, s.registerCalls, s.registerLive,
-		s.registerKeys, s.registerAudit, s.registerResync, s.registerHealth,
+		s.registerKeys, s.registerAudit, s.registerReviews, s.registerResync, s.registerHealth,
 	} {
 		register(rest)
 	}

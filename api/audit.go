@@ -11,7 +11,8 @@ import (
 	"github.com/callsign-as/callsign"
 )
 
-// Audits keeps what was asked to be changed. PutAudit of an ID that is there changes its Status and Object. A list is newest
+// Audits keeps what was asked to be changed. PutAudit of an ID that is there changes its Status and Object, and
+// its MSISDN where that is 0 and the Status not known yet. A list is newest
 // first; Page.After is an ID.
 type Audits interface {
 	PutAudit(context.Context, callsign.Audit) error
@@ -73,6 +74,17 @@ func (s *Server) audit(ctx context.Context, scope callsign.Scope, r *http.Reques
 			s.log.Warn("the audit doesn't tell how a request was answered", "action", a.Action, "status", status, "err", err)
 		}
 	}, nil
+}
+
+// concernsNumber names whom and what a request turned out to be about, before it is done. Nobody is put into Object: an erasure doesn't
+// look there.
+func (s *Server) concernsNumber(ctx context.Context, m callsign.MSISDN, object string) error {
+	a, ok := ctx.Value(auditKey{}).(*callsign.Audit)
+	if !ok {
+		return nil
+	}
+	a.MSISDN, a.Object = m, object
+	return s.o.Audits.PutAudit(ctx, *a)
 }
 
 // concerns names what a request turned out to be about.

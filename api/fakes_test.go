@@ -32,6 +32,7 @@ type memory struct {
 	cursors     map[[2]string]int64
 	changes     []callsign.Change
 	imported    []callsign.ImportRow
+	reviews     []callsign.Reviewable
 	puts        int
 	lookups     int
 	filter      callsign.CallFilter
@@ -299,7 +300,7 @@ func (m *memory) keep(c callsign.Change) callsign.Status {
 	id := [3]string{c.Tenant, c.Network, c.Account}
 	old, said := m.stamps[id]
 	switch {
-	case len(c.Text) > 2048:
+	case len(c.Text) > 2048, c.Text == "not allowed":
 		return callsign.Rejected
 	case m.linked[id] == 0:
 		return callsign.Unlinked
@@ -312,10 +313,39 @@ func (m *memory) keep(c callsign.Change) callsign.Status {
 	return callsign.Stored
 }
 
+func (m *memory) Reviews(_ context.Context, _ callsign.Scope, state callsign.Review, p callsign.Page) (out []callsign.Reviewable, _ error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.page = p
+	for _, r := range m.reviews {
+		if r.Review == state && r.Place() > p.After && len(out) < p.Limit {
+			out = append(out, r)
+		}
+	}
+	return out, m.down
+}
+
+func (m *memory) Review(_ context.Context, _ callsign.Scope, v callsign.Verdict) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i, r := range m.reviews {
+		if r.MSISDN != v.MSISDN || r.Network != v.Network || r.Account != v.Account {
+			continue
+		}
+		if r.Stamp != v.Stamp {
+			return callsign.ErrChanged
+		}
+		m.reviews[i].Review, m.reviews[i].Reason = v.Review, v.Reason
+		return m.down
+	}
+	return cmp.Or(m.down, callsign.ErrNotFound)
+}
+
 // options are those of a server on m.
 func (m *memory) options() Options {
 	return Options{
 		Config: DefaultConfig(), Intake: m, Importer: m, Subscribers: m, Directory: m, Accounts: m, Calls: m, Eraser: m, Keys: m, KeyHashes: m, Cursors: m, Audits: m,
+		Reviews: m, Judge: m, Clean: strings.ToUpper,
 	}
 }
 

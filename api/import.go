@@ -25,7 +25,7 @@ type importRow struct {
 	Name    string `json:"name,omitempty" doc:"for administrators, at most 200 characters; empty: it stays as it is"`
 	Network string `json:"network,omitempty" doc:"name of the IM network, as configured"`
 	Account string `json:"account,omitempty" doc:"the account's name there, which is linked to the number"`
-	Text    string `json:"text,omitempty" doc:"what the account says now, or without an account the text set by hand: at most 2048 bytes of UTF-8; empty: it stays as it is. Where a source counts the account's versions, the source's text stays"`
+	Text    string `json:"text,omitempty" doc:"what the account says now, or without an account the text set by hand: at most 2048 bytes of UTF-8; empty: it stays as it is. One that moderation holds or rejects is kept so, and not refused. Where a source counts the account's versions, the source's text stays"`
 }
 
 // refusedRow is a row of which something was not kept.

@@ -78,6 +78,7 @@ func TestREST(t *testing.T) {
 		{"an account is unlinked once", "DELETE", "/v1/subscribers/8613800000000/accounts/xmpp/a%40b.example%2Fphone", "", 404, `"code":"not_found"`},
 		{"a text is set by hand", "PUT", "/v1/subscribers/8613800000000/signature", `{"text":"in a meeting"}`, 200, `{"status":"stored"}`},
 		{"a text needs a subscriber", "PUT", "/v1/subscribers/8613800000001/signature", `{"text":"x"}`, 404, `"code":"not_found"`},
+		{"a text may not be allowed", "PUT", "/v1/subscribers/8613800000000/signature", `{"text":"not allowed"}`, 422, `"code":"text_not_allowed"`},
 		{"a text has a length", "PUT", "/v1/subscribers/8613800000000/signature", `{"text":"` + strings.Repeat("x", 2049) + `"}`, 422, `"code":"text_rejected"`},
 		{"a text is UTF-8", "PUT", "/v1/subscribers/8613800000000/signature", "{\"text\":\"\xd4\xda\xb8\xdf\"}", 400, `send UTF-8`},
 		{"a body has a length", "PUT", "/v1/subscribers/8613800000000/signature", `{"text":"` + strings.Repeat("x", 1<<20) + `"}`, 413, `"code":"request_entity_too_large"`},
@@ -401,8 +402,8 @@ func TestEveryDoorIsInTheDocument(t *testing.T) {
 	slices.Sort(got)
 	want := []string{
 		"DELETE /v1/keys/{id}", "DELETE /v1/subscribers/{msisdn}", "DELETE /v1/subscribers/{msisdn}/accounts/{network}/{account}",
-		"GET /healthz", "GET /readyz", "GET /v1/audit", "GET /v1/calls", "GET /v1/calls/{id}", "GET /v1/keys", "GET /v1/live", "GET /v1/subscribers",
-		"GET /v1/subscribers/{msisdn}", "GET /v1/subscribers/{msisdn}/export", "POST /v1/events", "POST /v1/import", "POST /v1/keys", "POST /v1/keys/{id}/rotate", "POST /v1/networks/{network}/resync",
+		"GET /healthz", "GET /readyz", "GET /v1/audit", "GET /v1/calls", "GET /v1/calls/{id}", "GET /v1/keys", "GET /v1/live", "GET /v1/reviews", "GET /v1/subscribers",
+		"GET /v1/subscribers/{msisdn}", "GET /v1/subscribers/{msisdn}/export", "POST /v1/events", "POST /v1/import", "POST /v1/keys", "POST /v1/keys/{id}/rotate", "POST /v1/networks/{network}/resync", "POST /v1/reviews",
 		"POST /v1/subscribers/{msisdn}/erase", "POST /v1/whatif", "PUT /v1/subscribers/{msisdn}",
 		"PUT /v1/subscribers/{msisdn}/accounts/{network}/{account}", "PUT /v1/subscribers/{msisdn}/signature",
 	}

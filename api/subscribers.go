@@ -45,14 +45,22 @@ type account struct {
 	Epoch   int64     `json:"epoch" doc:"-1: ordered by time"`
 	Version int64     `json:"version"`
 	Origin  string    `json:"origin,omitempty" doc:"source/id of the event that said it"`
+
+	Review   callsign.Review `json:"review,omitempty" enum:"pending,approved,rejected" doc:"whether it may be shown: a person is to decide, or did; the words or the reviewer reject too. Absent: nothing was against it"`
+	Reason   string          `json:"reason,omitempty" doc:"why"`
+	Reviewed time.Time       `json:"reviewed_at,omitzero" doc:"when a person decided; absent: none did"`
+}
+
+func accountJSON(a callsign.Signature) account {
+	return account{
+		a.Network, a.Account, a.Text, a.Shown, a.Lang, a.At, a.Expires, a.Stamp.Epoch, a.Stamp.Version, a.Origin, a.Review, a.Reason, a.Reviewed,
+	}
 }
 
 func subscriberJSON(s callsign.Subscriber) subscriber {
 	out := subscriber{MSISDN: number{s.MSISDN}, Name: s.Name, Rev: s.Rev, Accounts: make([]account, 0, len(s.Accounts))}
 	for _, a := range s.Accounts {
-		out.Accounts = append(out.Accounts, account{
-			a.Network, a.Account, a.Text, a.Shown, a.Lang, a.At, a.Expires, a.Stamp.Epoch, a.Stamp.Version, a.Origin,
-		})
+		out.Accounts = append(out.Accounts, accountJSON(a))
 	}
 	return out
 }
@@ -160,7 +168,7 @@ func (s *Server) listSubscribers(ctx context.Context, scope callsign.Scope, in *
 const handSource = "api"
 
 type putStatus struct {
-	Status callsign.Status `json:"status" enum:"stored,duplicate,stale,pending" doc:"pending: shown once it is approved"`
+	Status callsign.Status `json:"status" enum:"stored,duplicate,stale,pending" doc:"pending: shown once a person approves it"`
 }
 
 func (s *Server) putSignature(ctx context.Context, scope callsign.Scope, in *struct {
@@ -183,8 +191,11 @@ func (s *Server) putSignature(ctx context.Context, scope callsign.Scope, in *str
 		return nil, err
 	case statuses[0] == callsign.Unlinked:
 		return nil, callsign.ErrNotFound
-	case statuses[0] == callsign.Rejected:
+	case statuses[0] == callsign.Rejected && len(in.Body.Text) >= maxText:
 		return nil, newProblem(http.StatusUnprocessableEntity, "text_rejected", "the text can't be kept: send at most 2048 bytes of UTF-8")
+	case statuses[0] == callsign.Rejected:
+		return nil, newProblem(http.StatusUnprocessableEntity, "text_not_allowed",
+			"the text is kept but shown to nobody, for the reason that GET tells of the account: send another, or ask an operator to approve it")
 	}
 	return ok(putStatus{statuses[0]}), nil
 }

@@ -36,7 +36,8 @@ type Options struct {
 }
 
 // Result is what became of an event: stored; duplicate or stale, as the server knows it or a newer one; unlinked, as no subscriber
-// has the account; pending, until it is approved; rejected, as its text can't be kept.
+// has the account; pending, until a person approves it; rejected, as its text can't be kept or is not
+// allowed to be shown.
 type Result struct{ ID, Status string }
 
 // The reasons for which Run ends by itself: trying again as it is would help nobody.
