@@ -15,6 +15,7 @@ import (
 
 	"github.com/callsign-as/callsign/api"
 	"github.com/callsign-as/callsign/gsmbridge"
+	"github.com/callsign-as/callsign/sigsync"
 	"github.com/callsign-as/callsign/sipas"
 	"github.com/callsign-as/callsign/sipas/relay"
 	"github.com/callsign-as/callsign/store"
@@ -29,7 +30,7 @@ type Config struct {
 	Store store.Config     `yaml:"store" doc:"where signatures are kept"`
 	Cache redis.Config     `yaml:"cache" doc:"what the nodes share besides the store"`
 	HTTP  api.Config       `yaml:"http" doc:"REST, push websocket, health and metrics"`
-	Sync  SyncConfig       `yaml:"sync" doc:"IM networks that are polled"`
+	Sync  SyncConfig       `yaml:"sync" doc:"IM networks that are polled, and what texts have to pass"`
 	State StateConfig      `yaml:"state" doc:"what this node keeps for itself"`
 	Log   LogConfig        `yaml:"log" doc:"the log, on standard error"`
 }
@@ -48,7 +49,7 @@ type LogConfig struct {
 func defaultConfig() Config {
 	return Config{
 		SIP: relay.DefaultConfig(), Show: sipas.DefaultConfig(), SMPP: gsmbridge.DefaultConfig(), Store: store.DefaultConfig(),
-		Cache: redis.DefaultConfig(), HTTP: api.DefaultConfig(), State: StateConfig{Dir: "."}, Log: LogConfig{Level: "info", Format: "text"},
+		Cache: redis.DefaultConfig(), HTTP: api.DefaultConfig(), Sync: SyncConfig{Moderation: sigsync.DefaultModeration()}, State: StateConfig{Dir: "."}, Log: LogConfig{Level: "info", Format: "text"},
 	}
 }
 

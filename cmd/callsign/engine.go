@@ -23,7 +23,10 @@ type engine interface {
 	api.KeyHashes
 	api.Cursors
 	api.Audits
+	api.Reviews
 	sigsync.Keeper
+	sigsync.Directory
+	sigsync.Leases
 	store.Truth
 	store.EventKeeper
 	store.OptOutKeeper

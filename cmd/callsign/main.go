@@ -44,6 +44,7 @@ type cli struct {
 	Account    accountCommand    `cmd:"" help:"IM accounts of subscribers: put, list, remove, resync."`
 	Signature  signatureCommand  `cmd:"" help:"Signatures: put, get."`
 	Key        keyCommand        `cmd:"" help:"API keys: create, list, rotate, remove."`
+	Review     reviewCommand     `cmd:"" help:"Texts that wait for approval: list, approve, reject."`
 	Audit      auditCommand      `cmd:"" help:"Show who asked for which change, newest first."`
 	Provider   providerCommand   `cmd:"" help:"IM networks that are read: list, test."`
 	Call       callCommand       `cmd:"" help:"Place a test call through a running application server and tell what its caller would see."`

@@ -20,13 +20,15 @@ import (
 
 // SyncConfig is the section sync.
 type SyncConfig struct {
-	Providers []ProviderConfig `yaml:"providers" doc:"networks that are read, like {network: im, connector: httpjson, url: …}: sigsync/CONNECTOR/README.md has the keys of each"`
+	Moderation sigsync.Moderation `yaml:"moderation" doc:"which texts are shown without, or after, a person's approval, and which never"`
+	Providers  []ProviderConfig   `yaml:"providers" doc:"networks that are read, like {network: im, connector: httpjson, url: …}: sigsync/CONNECTOR/README.md has the keys of each"`
 }
 
 // ProviderConfig is one network that is read. Its further keys are the connector's.
 type ProviderConfig struct {
 	Network   string
 	Connector string
+	Interval  time.Duration // within which each account is read
 	limits    sigsync.Limits
 	build     func() (sigsync.Provider, error) // reads its secrets: a node that only takes calls needs none of them
 }
@@ -37,6 +39,7 @@ var connectors = map[string]func(decode func(any) error) (sigsync.Limits, func()
 		settings := struct {
 			Network         string `yaml:"network"`
 			Connector       string `yaml:"connector"`
+			Interval        string `yaml:"interval"` // read before
 			httpjson.Config `yaml:",inline"`
 		}{Config: httpjson.DefaultConfig()}
 		if err := decode(&settings); err != nil {
@@ -48,7 +51,10 @@ var connectors = map[string]func(decode func(any) error) (sigsync.Limits, func()
 
 // UnmarshalYAML makes the provider, whose connector knows the keys.
 func (p *ProviderConfig) UnmarshalYAML(node *yaml.Node) error {
-	var named struct{ Network, Connector string }
+	named := struct {
+		Network, Connector string
+		Interval           time.Duration
+	}{Interval: 5 * time.Minute}
 	if err := node.Decode(&named); err != nil {
 		return err
 	}
@@ -58,6 +64,9 @@ func (p *ProviderConfig) UnmarshalYAML(node *yaml.Node) error {
 		return fmt.Errorf("line %d: sync.providers: network %q: %s", node.Line, named.Network, api.CheckNetwork(named.Network))
 	case !known:
 		return fmt.Errorf("line %d: sync.providers: connector %q of %s is not known: httpjson is", node.Line, named.Connector, named.Network)
+	}
+	if named.Interval < 10*time.Second || named.Interval > 24*time.Hour {
+		return fmt.Errorf("line %d: sync.providers: %s: interval %v: use 10s to 24h", node.Line, named.Network, named.Interval)
 	}
 	limits, build, err := connector(func(settings any) error {
 		raw, err := yaml.Marshal(node)
@@ -71,12 +80,15 @@ func (p *ProviderConfig) UnmarshalYAML(node *yaml.Node) error {
 	if err != nil {
 		return fmt.Errorf("line %d: sync.providers: %s: %w", node.Line, named.Network, err)
 	}
-	*p = ProviderConfig{named.Network, named.Connector, limits, build}
+	*p = ProviderConfig{named.Network, named.Connector, named.Interval, limits, build}
 	return nil
 }
 
-// Validate reports a network that is there twice.
+// Validate reports what moderation can't work with, and a network that is there twice.
 func (c *SyncConfig) Validate() error {
+	if err := c.Moderation.Validate(); err != nil {
+		return err
+	}
 	seen := map[string]bool{}
 	for _, p := range c.Providers {
 		if seen[p.Network] {

@@ -73,7 +73,9 @@ type daemon struct {
 	journal  *store.Journal
 	bridge   *gsmbridge.Bridge
 	workers  *sipas.Workers
+	judge    *sigsync.Moderator
 	intake   *sigsync.Intake
+	schedule *sigsync.Schedule
 	api      *api.Server
 	operator sipas.Operator
 }
@@ -108,9 +110,6 @@ func newDaemon(config *Config, log *slog.Logger) (_ *daemon, err error) {
 	}
 	if at, err := netip.ParseAddrPort(config.HTTP.Listen); config.HTTP.TLS.Cert == "" && (err != nil || !at.Addr().IsLoopback()) {
 		log.Warn("keys travel in the clear: set http.tls, or keep http.listen behind a proxy that speaks TLS", "http.listen", config.HTTP.Listen)
-	}
-	if len(config.Sync.Providers) > 0 {
-		log.Warn("sync.providers are read by callsign provider test only: this version polls nothing on a schedule")
 	}
 	d.engine = newEngine(config.Store, room("store"))
 	notYet := errors.New("it is not open yet")
@@ -159,13 +158,55 @@ func newDaemon(config *Config, log *slog.Logger) (_ *daemon, err error) {
 	if config.Store.IsPostgres() {
 		committers = 4
 	}
-	d.intake = sigsync.NewIntake(sigsync.Options{Keeper: d.engine, Committers: committers, Metrics: metrics, Log: room("sigsync")})
+	if d.judge, err = sigsync.NewModerator(config.Sync.Moderation, metrics, room("sigsync")); err != nil {
+		return nil, err
+	}
+	d.intake = sigsync.NewIntake(sigsync.Options{Keeper: d.engine, Moderator: d.judge, Committers: committers, Metrics: metrics, Log: room("sigsync")})
 	d.api, err = api.New(api.Options{
 		Config: config.HTTP, Intake: d.intake, Importer: d.intake,
 		Subscribers: d.engine, Directory: d.engine, Accounts: d.engine, Calls: d.engine, Eraser: d.engine, Keys: d.engine, KeyHashes: d.engine, Cursors: d.engine, Audits: d.engine,
-		WhatIf: d.whatIf, Ready: d.problems, Gatherer: metrics, Metrics: metrics, Log: room("api"), Version: version(), Admin: d.admin,
+		Reviews: d.engine, Judge: d.intake, Clean: sigsync.Clean,
+		WhatIf: d.whatIf, Linked: func(tenant, network, account string) { d.schedule.Want(tenant, network, account) }, Ready: d.problems, Gatherer: metrics, Metrics: metrics, Log: room("api"), Version: version(), Admin: d.admin,
 	})
+	if err != nil {
+		return nil, err
+	}
+	d.schedule, err = d.newSchedule(room("sigsync"))
 	return d, err
+}
+
+// newSchedule reads the networks of sync.providers. One whose secrets can't be had is left out and said: calls don't need it.
+func (d *daemon) newSchedule(log *slog.Logger) (*sigsync.Schedule, error) {
+	var networks []sigsync.Network
+	for _, p := range d.config.Sync.Providers {
+		provider, err := p.build()
+		if err != nil {
+			log.Error("a network is not read: mend its settings in sync.providers and start again", "network", p.Network, "err", err)
+			continue
+		}
+		networks = append(networks, sigsync.Network{Name: p.Network, Provider: provider, Interval: p.Interval})
+	}
+	var leases sigsync.Leases = d.engine
+	if d.redis != nil {
+		leases = leasesOf{redis.NewLeases(d.redis), d.engine}
+	}
+	return sigsync.NewSchedule(sigsync.ScheduleOptions{
+		Networks: networks, Directory: d.engine, Leases: leases, Intake: d.intake,
+		Disagrees: func(tenant, network, account string) { d.api.Resync(tenant, network, account) },
+		Metrics:   d.metrics, Log: log,
+	})
+}
+
+// leasesOf are Redis's, and the database's while Redis is away.
+type leasesOf struct{ redis, database sigsync.Leases }
+
+// Share implements sigsync.Leases.
+func (l leasesOf) Share(ctx context.Context, name string, t callsign.Turn) (map[int]time.Time, error) {
+	held, err := l.redis.Share(ctx, name, t)
+	if errors.Is(err, callsign.ErrUnavailable) {
+		return l.database.Share(ctx, name, t)
+	}
+	return held, err
 }
 
 func (d *daemon) close() {
@@ -187,7 +228,7 @@ func (d *daemon) close() {
 // write to. The relay forwards to the very end.
 func (d *daemon) run(ctx context.Context) error {
 	relaying := start(context.WithoutCancel(ctx), d.relay.Run)
-	keepers := []func(context.Context) error{d.open, d.cached.Run, d.optOuts.Run, d.journal.Run, d.intake.Run, d.forget}
+	keepers := []func(context.Context) error{d.open, d.cached.Run, d.optOuts.Run, d.journal.Run, d.intake.Run, d.judge.Run, d.forget}
 	if d.redis != nil {
 		keepers = append(keepers, d.redis.Run, d.profiles.Run)
 	}
@@ -197,7 +238,7 @@ func (d *daemon) run(ctx context.Context) error {
 		streams[i] = d.relay.Events(i)
 	}
 	calls := start(context.WithoutCancel(ctx), d.bridge.Run, func(ctx context.Context) error { return d.workers.Run(ctx, streams...) })
-	doors := start(ctx, func(ctx context.Context) error { return d.api.Run(ctx, d.listener) })
+	doors := start(ctx, func(ctx context.Context) error { return d.api.Run(ctx, d.listener) }, d.schedule.Run)
 
 	select {
 	case <-ctx.Done():
@@ -301,6 +342,11 @@ func (d *daemon) problems() []api.Problem {
 		problems = append(problems, api.Problem{
 			Part: "cache", Problem: d.redis.Down().Error(),
 			Do: "see that Redis answers at cache.url within 50 ms; until it does, each node asks the store itself, and caps and show.repeat hold on each node for itself",
+		})
+	}
+	if err := d.judge.Err(); err != nil {
+		problems = append(problems, api.Problem{
+			Part: "moderation", Problem: err.Error(), Do: "see that its files can be read and its reviewer answers; until then texts are held, or as sync.moderation says",
 		})
 	}
 	for _, l := range d.bridge.Links() {

@@ -21,6 +21,7 @@ type accountView struct {
 	Account string    `json:"account"`
 	Text    string    `json:"text"`
 	Shown   string    `json:"shown"`
+	Review  string    `json:"review"`
 	At      time.Time `json:"at"`
 }
 
@@ -80,9 +81,9 @@ func (c *client) showAccounts(s surroundings, msisdn string) error {
 	}
 	var rows [][]string
 	for _, a := range v.Accounts {
-		rows = append(rows, []string{v.MSISDN, v.Name, a.Network, a.Account, local(a.At), a.Shown})
+		rows = append(rows, []string{v.MSISDN, v.Name, a.Network, a.Account, local(a.At), a.Review, a.Shown})
 	}
-	return c.show(s.stdout, raw, "MSISDN\tNAME\tNETWORK\tACCOUNT\tSAID\tSHOWN", rows...)
+	return c.show(s.stdout, raw, "MSISDN\tNAME\tNETWORK\tACCOUNT\tSAID\tREVIEW\tSHOWN", rows...)
 }
 
 type subscriberList struct {
