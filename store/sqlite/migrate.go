@@ -16,8 +16,9 @@ var migrations embed.FS
 
 var errNewer = errors.New("its schema is newer than this program knows")
 
-// migrate brings the schema up to date and tells its version. Two processes may open a new file at once: the one that
-// comes second fails in the transaction that the first has run, and finds the work done when it tries again.
+// migrate brings the schema up to date and tells its version. Several processes may open a new file at once: those that
+// come second fail in the transaction that the first has run, and find it done when they try again. So it tries as
+// long as the version rises, and gives up after three attempts that found the same.
 func migrate(ctx context.Context, db *sql.DB) (version int64, err error) {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
@@ -28,9 +29,12 @@ func migrate(ctx context.Context, db *sql.DB) (version int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	for range 3 {
+	for found, left := int64(0), 3; left > 0; left-- {
 		if version, err = upgrade(ctx, p); err == nil || errors.Is(err, errNewer) {
 			break
+		}
+		if version > found {
+			found, left = version, 3
 		}
 	}
 	return version, err
