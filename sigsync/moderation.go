@@ -35,7 +35,7 @@ type TenantModeration struct {
 // ReviewerConfig is how an external reviewer is asked.
 type ReviewerConfig struct {
 	URL       string        `yaml:"url" doc:"where texts are posted, as {\"tenant\":…,\"network\":…,\"text\":…,\"lang\":…}, never whose they are; it answers {\"verdict\":\"approve\", \"hold\" or \"reject\",\"reason\":…}; empty: nobody is asked"`
-	Token     string        `yaml:"token" doc:"a bearer token, or file:PATH for what stands in that file"`
+	Token     Secret        `yaml:"token" doc:"a bearer token, or file:PATH for what stands in that file"`
 	Timeout   time.Duration `yaml:"timeout" doc:"how long the texts of one push, poll or import wait for all its answers together, 10ms to 5s"`
 	Parallel  int           `yaml:"parallel" doc:"how many texts a node asks about at the same time, 1 to 1000"`
 	OnFailure string        `yaml:"on_failure" doc:"what becomes of a text that it doesn't answer for in time: hold, approve or reject"`

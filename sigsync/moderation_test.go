@@ -140,7 +140,7 @@ func TestAReviewerIsToldTheTextAndNotWhose(t *testing.T) {
 		body.Store(&in)
 		says(`{"verdict":"approve"}`)(w, r)
 	})
-	m := moderator(t, func(c *Moderation) { c.Reviewer.URL, c.Reviewer.Token = url+"/x?y=1", "file:"+token })
+	m := moderator(t, func(c *Moderation) { c.Reviewer.URL, c.Reviewer.Token = url+"/x?y=1", Secret("file:"+token) })
 	in := change("1")
 	in.Text, in.Lang = "two\nlines", "en"
 	if err := m.judge(t.Context(), []callsign.Entry{entry(in, time.Now())}); err != nil {

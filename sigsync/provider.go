@@ -30,6 +30,13 @@ type Watcher interface {
 	Watch(ctx context.Context, follow <-chan Follow, put func([]callsign.Change)) error
 }
 
+// Prover is a Provider whose network has verified its accounts' telephone numbers: its word links an account to a subscriber.
+type Prover interface {
+	Provider
+	// Number is the number that the network has verified for an account; 0: it tells none. Its errors are Read's.
+	Number(ctx context.Context, account string) (callsign.MSISDN, error)
+}
+
 // Follow names accounts that are to be followed from now on or, if Gone, no longer.
 type Follow struct {
 	Accounts []string

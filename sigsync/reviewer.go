@@ -4,12 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -124,7 +122,7 @@ func (r *reviewer) post(ctx context.Context, e *callsign.Entry) (a answer, err e
 	}
 	req.Header.Set("Content-Type", "application/json")
 	if r.c.Token != "" {
-		token, err := readSecret(r.c.Token) // each time, so that a new one counts at once
+		token, err := r.c.Token.Read()
 		if err != nil {
 			return a, fmt.Errorf("token: %w", err)
 		}
@@ -165,17 +163,4 @@ func (r *reviewer) err() error {
 func short(reason string) string {
 	reason = strings.ToValidUTF8(reason[:min(len(reason), maxReason)], "")
 	return Clean(reason)
-}
-
-// readSecret gives a text, or what stands in the file that file:PATH names.
-func readSecret(s string) (string, error) {
-	path, inFile := strings.CutPrefix(s, "file:")
-	if !inFile {
-		return s, nil
-	}
-	b, err := os.ReadFile(path)
-	if err == nil && len(bytes.TrimSpace(b)) == 0 {
-		err = errors.New(path + " is empty: put the token there")
-	}
-	return strings.TrimSpace(string(b)), err
 }

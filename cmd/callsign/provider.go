@@ -33,21 +33,37 @@ type ProviderConfig struct {
 	build     func() (sigsync.Provider, error) // reads its secrets: a node that only takes calls needs none of them
 }
 
-// connectors are the ways to read a network: each checks its settings, and builds a provider of them when one is wanted.
-var connectors = map[string]func(decode func(any) error) (sigsync.Limits, func() (sigsync.Provider, error), error){
-	"httpjson": func(decode func(any) error) (limits sigsync.Limits, build func() (sigsync.Provider, error), err error) {
-		settings := struct {
-			Network         string `yaml:"network"`
-			Connector       string `yaml:"connector"`
-			Interval        string `yaml:"interval"` // read before
-			httpjson.Config `yaml:",inline"`
-		}{Config: httpjson.DefaultConfig()}
-		if err := decode(&settings); err != nil {
-			return limits, nil, err
-		}
-		return settings.Limits(), func() (sigsync.Provider, error) { return httpjson.New(settings.Config, nil) }, settings.Validate()
-	},
+// connector checks the settings of a network, and builds a provider of them when one is wanted.
+type connector func(decode func(any) error) (sigsync.Limits, func() (sigsync.Provider, error), error)
+
+// connectors are the ways to read a network.
+var connectors = map[string]connector{
+	"httpjson": connect(httpjson.DefaultConfig, func(c httpjson.Config) (sigsync.Provider, error) { return httpjson.New(c, nil) }),
 }
+
+// connect makes a connector of its room's configuration: what that has none of are the keys that every network has.
+func connect[C any, P interface {
+	*C
+	Limits() sigsync.Limits
+	Validate() error
+}](defaults func() C, build func(C) (sigsync.Provider, error)) connector {
+	return func(decode func(any) error) (sigsync.Limits, func() (sigsync.Provider, error), error) {
+		var settings struct {
+			Network   string `yaml:"network"`
+			Connector string `yaml:"connector"`
+			Interval  string `yaml:"interval"` // read before
+			Own       C      `yaml:",inline"`
+		}
+		settings.Own = defaults()
+		if err := decode(&settings); err != nil {
+			return sigsync.Limits{}, nil, err
+		}
+		own := P(&settings.Own)
+		return own.Limits(), func() (sigsync.Provider, error) { return build(settings.Own) }, own.Validate()
+	}
+}
+
+func connectorNames() []string { return slices.Sorted(maps.Keys(connectors)) }
 
 // UnmarshalYAML makes the provider, whose connector knows the keys.
 func (p *ProviderConfig) UnmarshalYAML(node *yaml.Node) error {
@@ -58,17 +74,17 @@ func (p *ProviderConfig) UnmarshalYAML(node *yaml.Node) error {
 	if err := node.Decode(&named); err != nil {
 		return err
 	}
-	connector, known := connectors[named.Connector]
+	read, known := connectors[named.Connector]
 	switch {
 	case api.CheckNetwork(named.Network) != "":
 		return fmt.Errorf("line %d: sync.providers: network %q: %s", node.Line, named.Network, api.CheckNetwork(named.Network))
 	case !known:
-		return fmt.Errorf("line %d: sync.providers: connector %q of %s is not known: httpjson is", node.Line, named.Connector, named.Network)
+		return fmt.Errorf("line %d: sync.providers: connector %q of %s is not known: use %s", node.Line, named.Connector, named.Network, strings.Join(connectorNames(), ", "))
 	}
 	if named.Interval < 10*time.Second || named.Interval > 24*time.Hour {
 		return fmt.Errorf("line %d: sync.providers: %s: interval %v: use 10s to 24h", node.Line, named.Network, named.Interval)
 	}
-	limits, build, err := connector(func(settings any) error {
+	limits, build, err := read(func(settings any) error {
 		raw, err := yaml.Marshal(node)
 		if err != nil {
 			return err
@@ -127,7 +143,7 @@ func (c providerList) Run(s surroundings) error {
 		networks = append(networks, listed{p.Network, p.Connector, p.limits.PerCall, p.limits.PerSecond})
 		sentence += fmt.Sprintf("\n%s\t%s\t%d\t%g", p.Network, p.Connector, p.limits.PerCall, p.limits.PerSecond)
 	}
-	known := slices.Sorted(maps.Keys(connectors))
+	known := connectorNames()
 	if len(networks) == 0 {
 		sentence = "no network is configured: sync.providers names them"
 	}

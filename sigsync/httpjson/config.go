@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
@@ -19,16 +18,16 @@ type Config struct {
 	Body    string            `yaml:"body" doc:"JSON that is sent, like {\"ids\":{accounts}}; empty: none"`
 	Headers map[string]string `yaml:"headers" doc:"sent with each request"`
 
-	Bearer Secret `yaml:"bearer" doc:"an access token"`
+	Bearer sigsync.Secret `yaml:"bearer" doc:"an access token"`
 	Basic  struct {
-		User     string `yaml:"user"`
-		Password Secret `yaml:"password"`
+		User     string         `yaml:"user"`
+		Password sigsync.Secret `yaml:"password"`
 	} `yaml:"basic" doc:"user and password"`
 	OAuth2 struct {
-		TokenURL string   `yaml:"token_url" doc:"where a token is had and renewed"`
-		ID       string   `yaml:"client_id"`
-		Secret   Secret   `yaml:"client_secret"`
-		Scopes   []string `yaml:"scopes"`
+		TokenURL string         `yaml:"token_url" doc:"where a token is had and renewed"`
+		ID       string         `yaml:"client_id"`
+		Secret   sigsync.Secret `yaml:"client_secret"`
+		Scopes   []string       `yaml:"scopes"`
 	} `yaml:"oauth2" doc:"client credentials (RFC 6749 §4.4)"`
 
 	Items   string `yaml:"items" doc:"JSON pointer to the list of accounts in an answer; empty: the answer is one account's"`
@@ -50,18 +49,6 @@ func DefaultConfig() Config { return Config{PerCall: 1, PerSecond: 1, Timeout: 1
 // Limits are what a Provider of c keeps to.
 func (c *Config) Limits() sigsync.Limits {
 	return sigsync.Limits{PerCall: c.PerCall, PerSecond: c.PerSecond}
-}
-
-// Secret is a text, or file:PATH for what stands in that file.
-type Secret string
-
-func (s Secret) read() (string, error) {
-	path, inFile := strings.CutPrefix(string(s), "file:")
-	if !inFile {
-		return string(s), nil
-	}
-	b, err := os.ReadFile(path)
-	return strings.TrimSpace(string(b)), err
 }
 
 // Validate reports the first thing that can't work.

@@ -53,18 +53,18 @@ func New(c Config, client *http.Client) (*Provider, error) {
 	if client == nil {
 		client = &http.Client{}
 	}
-	if _, err := c.Bearer.read(); err != nil {
+	if _, err := c.Bearer.Read(); err != nil {
 		return nil, fmt.Errorf("bearer: %w", err)
 	}
-	password, err := c.Basic.Password.read()
+	password, err := c.Basic.Password.Read()
 	if err != nil {
 		return nil, fmt.Errorf("basic.password: %w", err)
 	}
-	secret, err := c.OAuth2.Secret.read()
+	secret, err := c.OAuth2.Secret.Read()
 	if err != nil {
 		return nil, fmt.Errorf("oauth2.client_secret: %w", err)
 	}
-	c.Basic.Password = Secret(password)
+	c.Basic.Password = sigsync.Secret(password)
 	if c.OAuth2.TokenURL != "" {
 		credentials := clientcredentials.Config{ClientID: c.OAuth2.ID, ClientSecret: secret, TokenURL: c.OAuth2.TokenURL, Scopes: c.OAuth2.Scopes}
 		client = credentials.Client(context.WithValue(context.Background(), oauth2.HTTPClient, client))
@@ -171,7 +171,7 @@ func (p *Provider) request(ctx context.Context, accounts []string) (*http.Reques
 	}
 	switch {
 	case p.c.Bearer != "":
-		token, err := p.c.Bearer.read() // each time: somebody may have renewed it
+		token, err := p.c.Bearer.Read() // each time: somebody may have renewed it
 		if err != nil {
 			return nil, fmt.Errorf("%w: bearer: %w", sigsync.ErrCredentials, err)
 		}

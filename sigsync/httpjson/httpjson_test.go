@@ -133,7 +133,7 @@ func TestHowItIsAsked(t *testing.T) {
 		"an account":               {func(*Config) {}, []string{"10001"}, request{"GET", "/users/10001", "", "", ""}},
 		"an account like a path":   {func(*Config) {}, []string{"../a b/c?d=e&f#g%"}, request{"GET", "/users/..%2Fa%20b%2Fc%3Fd%3De%26f%23g%25", "", "", ""}},
 		"a token":                  {func(c *Config) { c.Bearer = "t" }, []string{"1"}, request{"GET", "/users/1", "", "Bearer t", ""}},
-		"a token from a file":      {func(c *Config) { c.Bearer = Secret("file:" + secret) }, []string{"1"}, request{"GET", "/users/1", "", "Bearer from a file", ""}},
+		"a token from a file":      {func(c *Config) { c.Bearer = sigsync.Secret("file:" + secret) }, []string{"1"}, request{"GET", "/users/1", "", "Bearer from a file", ""}},
 		"a password":               {func(c *Config) { c.Basic.User, c.Basic.Password = "u", "p" }, []string{"1"}, request{"GET", "/users/1", "", "Basic dTpw", ""}},
 		"a header":                 {func(c *Config) { c.Headers = map[string]string{"X-Extra": "e"} }, []string{"1"}, request{"GET", "/users/1", "", "", "e"}},
 		"a body":                   {func(c *Config) { c.Method, c.Body = "POST", `{"id":"{account}"}` }, []string{`a"b`}, request{"POST", "/users/a%22b", `{"id":"a\"b"}`, "", ""}},
