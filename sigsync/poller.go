@@ -46,6 +46,8 @@ type poller struct {
 	soon    *soon
 	wake    chan struct{}        // has room for one: something changed that plan may wait for
 	wanted  chan callsign.Linked // to be followed at once; who finds it full is followed at the next listing
+	watched []watched
+	wants   atomic.Int64 // accounts that were wanted ever: several logins list theirs again when it grows
 	ids     atomic.Int64
 
 	mu      sync.Mutex
@@ -70,16 +72,18 @@ type health struct {
 	err      error
 	rest     time.Time
 	read     time.Time
-	watching bool
+	watching int // Watchers that run
 }
 
 func newPoller(n Network, o ScheduleOptions, m *pollMetrics) *poller {
 	p := &poller{
 		Network: n, o: o, log: o.Log.With("network", n.Name), metrics: m, limits: n.Provider.Limits(), parts: shareParts,
 		pass: (n.Interval * 4 / 5).Truncate(time.Millisecond), limiter: rate.NewLimiter(0, 1), soon: newSoon(n.Interval), wake: make(chan struct{}, 1), wanted: make(chan callsign.Linked, 256),
-		reading: map[int64]time.Time{}, failing: map[string]failure{},
+		reading: map[int64]time.Time{}, failing: map[string]failure{}, watched: watchedOf(n.Provider),
 	}
-	if p.limits.OneNode {
+	if _, several := n.Provider.(Several); several {
+		p.parts = len(p.watched)
+	} else if p.limits.OneNode {
 		p.parts = 1
 	}
 	p.ids.Store(time.Now().UnixMicro()) // above what another life of this node gave
@@ -91,8 +95,8 @@ func (p *poller) run(ctx context.Context, node string) {
 	var all sync.WaitGroup
 	all.Go(func() { p.plan(ctx) })
 	all.Go(func() { p.watchCalls(ctx) })
-	if w, watches := p.Provider.(Watcher); watches {
-		all.Go(func() { p.watch(ctx, w) })
+	for i := range p.watched {
+		all.Go(func() { p.watch(ctx, &p.watched[i]) })
 	}
 	p.hold(ctx, node)
 	all.Wait()
@@ -405,6 +409,7 @@ func (p *poller) take(now time.Time, turn int) (batch []callsign.Linked, name in
 
 // want has an account read soon.
 func (p *poller) want(l callsign.Linked) {
+	p.wants.Add(1)
 	select {
 	case p.wanted <- l:
 	default:
@@ -654,7 +659,7 @@ func (p *poller) status() NetworkState {
 	s := NetworkState{Network: p.Name, Parts: len(p.held(now)), OfParts: p.parts, Interval: p.Interval}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s.Read, s.Watching = p.state.read, p.state.watching
+	s.Read, s.Watching = p.state.read, p.state.watching > 0
 	if p.state.err != nil {
 		s.Failing = p.state.err.Error()
 	}

@@ -37,17 +37,20 @@ type Prover interface {
 	Number(ctx context.Context, account string) (callsign.MSISDN, error)
 }
 
-// Follow names accounts that are to be followed from now on or, if Gone, no longer.
+// Follow names accounts that are to be followed from now on or, if Gone, no longer. Failed, where it isn't nil, may be told of one
+// that can't be followed, and why: it is named again at the next listing.
 type Follow struct {
 	Accounts []string
 	Gone     bool
+	Failed   func(account string, why error)
 }
 
 // Limits are what a network allows.
 type Limits struct {
 	PerCall   int     // accounts of one Read, 1 or more
 	PerSecond float64 // calls of Read, by all nodes together; 0: it is watched and never polled
-	// OneNode: the network lets one node in at a time, as it knows us by one login. Its accounts are not shared by nodes then.
+	// OneNode: the network lets one node in at a time, as it knows us by one login. Its accounts are not shared by nodes then. Where
+	// it knows us by more of them, see Several.
 	OneNode bool
 }
 

@@ -62,7 +62,7 @@ type ScheduleOptions struct {
 
 // Schedule reads every linked account of its networks within their intervals: those of the parts that this node holds, at its
 // part of the network's rate. Run owns the goroutines: for each network one that plans, one that asks for parts, one that
-// follows what a Watcher tells, and up to maxReading that read.
+// follows what each Watcher tells, and up to maxReading that read.
 type Schedule struct {
 	pollers map[string]*poller
 }
@@ -79,7 +79,8 @@ func NewSchedule(o ScheduleOptions) (*Schedule, error) {
 	metrics := newPollMetrics(o.Metrics)
 	for _, n := range o.Networks {
 		limits := n.Provider.Limits()
-		switch _, watches := n.Provider.(Watcher); {
+		watches := len(watchedOf(n.Provider)) > 0
+		switch {
 		case n.Interval < 10*time.Second || n.Interval > 24*time.Hour:
 			return nil, fmt.Errorf("network %s: interval %v: use 10s to 24h", n.Name, n.Interval)
 		case limits.PerCall < 1 || limits.PerSecond < 0 || limits.PerSecond == 0 && !watches:
@@ -121,8 +122,10 @@ func (s *Schedule) Read(ctx context.Context, tenant, network, account string) er
 	if p == nil {
 		return fmt.Errorf("%s: %w", network, ErrNotRead)
 	}
-	if err := p.limiter.Wait(ctx); err != nil {
-		return err
+	if p.limits.PerSecond > 0 {
+		if err := p.limiter.Wait(ctx); err != nil {
+			return err
+		}
 	}
 	return p.read(ctx, []callsign.Linked{{Tenant: tenant, Account: account}})
 }

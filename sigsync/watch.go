@@ -21,15 +21,15 @@ const (
 var errWatchEnded = errors.New("the connector ended its connection")
 
 // watch has a Watcher follow this node's accounts until ctx ends, with a pause that grows while its connection fails.
-func (p *poller) watch(ctx context.Context, w Watcher) {
+func (p *poller) watch(ctx context.Context, w *watched) {
 	for failures := 0; ctx.Err() == nil; {
-		if len(p.held(time.Now())) == 0 {
+		if len(w.held(p)) == 0 {
 			pause(ctx, time.Second)
 			continue
 		}
 		began := time.Now()
 		err := p.watchOnce(ctx, w)
-		if ctx.Err() != nil || err == nil {
+		if ctx.Err() != nil || err == nil || len(w.held(p)) == 0 { // another node has it now, and the network let that one in
 			continue
 		}
 		if failures++; time.Since(began) > restMax {
@@ -57,10 +57,10 @@ func pause(ctx context.Context, d time.Duration) {
 }
 
 // watchOnce follows until the connection ends, and says why it did: nil where this node holds no part any more, or ctx has ended.
-func (p *poller) watchOnce(ctx context.Context, w Watcher) error {
+func (p *poller) watchOnce(ctx context.Context, w *watched) error {
 	running, cancel := context.WithCancel(ctx)
 	defer cancel()
-	f := &following{p: p, changes: make(chan Follow), of: map[string][]callsign.Linked{}}
+	f := &following{p: p, w: w, changes: make(chan Follow), of: map[string][]callsign.Linked{}}
 	ended := make(chan error, 1)
 	go func() {
 		defer func() {
@@ -75,8 +75,8 @@ func (p *poller) watchOnce(ctx context.Context, w Watcher) error {
 		}
 		ended <- err
 	}()
-	p.setWatching(true)
-	defer p.setWatching(false)
+	p.setWatching(1)
+	defer p.setWatching(-1)
 	fed := make(chan struct{})
 	go func() {
 		defer close(fed)
@@ -93,16 +93,18 @@ func (p *poller) watchOnce(ctx context.Context, w Watcher) error {
 	return err
 }
 
-func (p *poller) setWatching(is bool) {
+func (p *poller) setWatching(more int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.state.watching = is
+	p.state.watching += more
 }
 
 // following is the accounts that a Watcher follows, with what they last said.
 type following struct {
 	p       *poller
+	w       *watched
 	changes chan Follow
+	warned  sync.Once
 	mu      sync.Mutex
 	of      map[string][]callsign.Linked // by account; two tenants may have one
 }
@@ -111,7 +113,7 @@ type following struct {
 // ctx ends or the node holds none.
 func (f *following) feed(ctx context.Context) {
 	for ctx.Err() == nil {
-		held := f.p.held(time.Now())
+		held, wants := f.w.held(f.p), f.p.wants.Load()
 		if len(held) == 0 {
 			return
 		}
@@ -122,9 +124,15 @@ func (f *following) feed(ctx context.Context) {
 			}
 			again = time.Now().Add(time.Second)
 		}
-		for time.Now().Before(again) && ctx.Err() == nil && slices.Equal(held, f.p.held(time.Now())) {
+		for time.Now().Before(again) && ctx.Err() == nil && slices.Equal(held, f.w.held(f.p)) {
+			wanted := f.p.wanted
+			if f.w.slots != nil { // whose it is, of all logins, only a listing tells
+				if wanted = nil; f.p.wants.Load() > wants {
+					break
+				}
+			}
 			select {
-			case l := <-f.p.wanted:
+			case l := <-wanted:
 				f.add(ctx, []callsign.Linked{l})
 			case <-time.After(time.Second):
 			case <-ctx.Done():
@@ -136,10 +144,8 @@ func (f *following) feed(ctx context.Context) {
 // list follows the accounts of the parts, and no others.
 func (f *following) list(ctx context.Context, held []int) error {
 	seen := map[string]bool{}
-	for step := range int64(listSteps) {
-		linked, err := f.p.o.Directory.Linked(ctx, callsign.Slice{
-			Network: f.p.Name, From: step * callsign.Phases / listSteps, To: (step + 1) * callsign.Phases / listSteps, Parts: f.p.parts, Of: held,
-		})
+	for _, slice := range f.w.steps(f.p, held) {
+		linked, err := f.p.o.Directory.Linked(ctx, slice)
 		if err != nil {
 			return err
 		}
@@ -184,11 +190,27 @@ func (f *following) add(ctx context.Context, linked []callsign.Linked) {
 func (f *following) tell(ctx context.Context, accounts []string, gone bool) {
 	for chunk := range slices.Chunk(accounts, followAtOnce) {
 		select {
-		case f.changes <- Follow{chunk, gone}:
+		case f.changes <- Follow{Accounts: chunk, Gone: gone, Failed: f.failed}:
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// failed has an account named again at the next listing: it may be there by then. The log has one line of a connection's failures, and
+// the metrics count them.
+func (f *following) failed(account string, why error) {
+	f.mu.Lock()
+	_, followed := f.of[account]
+	delete(f.of, account)
+	f.mu.Unlock()
+	if !followed {
+		return
+	}
+	f.p.metrics.accounts.WithLabelValues(f.p.Name, "failed").Inc()
+	f.warned.Do(func() {
+		f.p.log.Warn("accounts can't be followed; it is tried again within the interval", "err", why)
+	})
 }
 
 // heard keeps what the network told of accounts that are followed.
