@@ -232,4 +232,3 @@ func TestANewLoginMovesItsShareOnly(t *testing.T) {
 		t.Error("a network without a login is taken")
 	}
 }
-
