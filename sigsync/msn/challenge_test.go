@@ -1,6 +1,12 @@
 package msn
 
-import "testing"
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	network "github.com/callsign-as/callsign/deploy/peer/msn"
+)
 
 // The answers are the published ones of MSN Messenger 7.5's product.
 func TestTheAnswersToPublishedChallenges(t *testing.T) {
@@ -14,6 +20,15 @@ func TestTheAnswersToPublishedChallenges(t *testing.T) {
 	} {
 		if got := answer(challenge, productID, productKey); got != want {
 			t.Errorf("%s: got %s, want %s", challenge, got, want)
+		}
+		if got := network.Digest(challenge); got != want {
+			t.Errorf("%s: the test's server wants %s, want %s", challenge, got, want)
+		}
+	}
+	for range 10_000 {
+		challenge := fmt.Sprint(rand.Uint64())
+		if got, want := answer(challenge, productID, productKey), network.Digest(challenge); got != want {
+			t.Fatalf("%s: got %s, and %s where it is derived in another way", challenge, got, want)
 		}
 	}
 }

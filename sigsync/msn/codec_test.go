@@ -28,15 +28,17 @@ func TestWhatAUBXSays(t *testing.T) {
 		"a later client's elements":            {"<Data><PSM>hi</PSM><MachineGuid>{1}</MachineGuid><EndpointData id=\"{1}\"><Capabilities>1:2</Capabilities></EndpointData></Data>", "hi", true, ""},
 		"controls of a formatting client":      {"<Data><PSM>\x033hi\x02</PSM></Data>", "3hi", true, ""},
 		"a section":                            {"<Data><PSM><![CDATA[<b>]]></PSM></Data>", "<b>", true, ""},
-		"two messages":                         {"<Data><PSM>a</PSM><PSM>b</PSM></Data>", "", false, "two messages"},
+		"two messages: the last":               {"<Data><PSM>a</PSM><PSM>b</PSM></Data>", "b", true, ""},
 		"cut short":                            {"<Data><PSM>hi", "", false, "unexpected EOF"},
 		"a wrong encoding":                     {"<Data><PSM>\xb9\xa4\xd7\xf7</PSM></Data>", "", false, "no UTF-8"},
 		"another declared encoding":            {"<?xml version=\"1.0\" encoding=\"GBK\"?><Data><PSM>x</PSM></Data>", "", false, "GBK"},
-		"an entity bomb":                       {`<!DOCTYPE d [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]><Data><PSM>&b;</PSM></Data>`, "", false, "document type"},
+		"an entity bomb":                       {`<!DOCTYPE d [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]><Data><PSM>&b;</PSM></Data>`, "", false, "invalid character entity"},
 		"an entity that nobody knows":          {"<Data><PSM>&b;</PSM></Data>", "", false, "invalid character entity"},
-		"a bomb of depth":                      {strings.Repeat("<a>", 2000), "", false, "too deep"},
+		"a bomb of depth":                      {strings.Repeat("<a>", maxText/3), "", false, "expected element type <Data>"},
 		"more than is read":                    {"<Data><PSM>" + strings.Repeat("x", maxText) + "</PSM></Data>", "", false, "at most"},
-		"half of a surrogate pair by a number": {"<Data><PSM>&#xD83D;</PSM></Data>", "", false, "invalid character entity"},
+		"half of a surrogate pair by a number": {"<Data><PSM>&#xD83D;</PSM></Data>", "\ufffd", true, ""},
+		"depth below Data":                     {"<Data>" + strings.Repeat("<a>", 1300), "", false, "unexpected EOF"},
+		"another root":                         {"<html><PSM>x</PSM></html>", "", false, "expected element type <Data>"},
 	} {
 		got, told, err := message([]byte(test.payload))
 		if test.wrong != "" {
