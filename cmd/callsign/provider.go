@@ -16,6 +16,7 @@ import (
 	"github.com/callsign-as/callsign/api"
 	"github.com/callsign-as/callsign/sigsync"
 	"github.com/callsign-as/callsign/sigsync/httpjson"
+	"github.com/callsign-as/callsign/sigsync/msn"
 )
 
 // SyncConfig is the section sync.
@@ -39,6 +40,7 @@ type connector func(decode func(any) error) (sigsync.Limits, func() (sigsync.Pro
 // connectors are the ways to read a network.
 var connectors = map[string]connector{
 	"httpjson": connect(httpjson.DefaultConfig, func(c httpjson.Config) (sigsync.Provider, error) { return httpjson.New(c, nil) }),
+	"msn":      connect(msn.DefaultConfig, func(c msn.Config) (sigsync.Provider, error) { return msn.New(c, nil) }),
 }
 
 // connect makes a connector of its room's configuration: what that has none of are the keys that every network has.
