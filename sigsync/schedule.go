@@ -161,7 +161,7 @@ type pollMetrics struct {
 func newPollMetrics(reg prometheus.Registerer) *pollMetrics {
 	m := &pollMetrics{
 		reads:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "callsign_sync_reads_total", Help: "Reads of a network, by how they ended: ok, credentials, limited, missing, failed."}, []string{"network", "result"}),
-		accounts: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "callsign_sync_accounts_total", Help: "Accounts that were read or heard of: changed, unchanged, stale; failed with their read; skipped, for they failed before."}, []string{"network", "result"}),
+		accounts: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "callsign_sync_accounts_total", Help: "Accounts that were read or heard of: changed, unchanged, stale; failed with their read, or to be followed; skipped, for they failed before."}, []string{"network", "result"}),
 		took:     prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "callsign_sync_read_seconds", Help: "How long a read took.", Buckets: prometheus.ExponentialBuckets(0.005, 2, 14)}, []string{"network"}),
 		lag:      prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "callsign_sync_lag_seconds", Help: "How late the accounts are that this node is to read now. A fifth of the interval is allowed for."}, []string{"network"}),
 		held:     prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "callsign_sync_parts", Help: "Parts of the network that this node reads; all nodes together have all."}, []string{"network"}),

@@ -4,11 +4,15 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/xml"
+	"net"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/callsign-as/callsign/sigsync"
 )
 
 func TestWhatAUBXSays(t *testing.T) {
@@ -105,6 +109,53 @@ func FuzzCommand(f *testing.F) {
 			again, err := readCommand(bufio.NewReaderSize(bytes.NewReader(c.append(nil)), maxLine))
 			if err != nil || again.name != c.name || !reflect.DeepEqual(append([]string{}, again.args...), append([]string{}, c.args...)) || !bytes.Equal(again.payload, c.payload) {
 				t.Fatalf("%+v becomes %+v, %v", c, again, err)
+			}
+		}
+	})
+}
+
+// nowhere is a connection that takes everything.
+type nowhere struct{ net.Conn }
+
+func (nowhere) Write(b []byte) (int, error)      { return len(b), nil }
+func (nowhere) SetWriteDeadline(time.Time) error { return nil }
+
+// A session hears anything that has the form of a command, and no more is kept of it than its bounds allow.
+func FuzzSession(f *testing.F) {
+	for _, b := range captures(f) {
+		f.Add(b)
+	}
+	f.Add([]byte("LST N=a@b 1\r\nADC 1 FL N=bob@example.test C=1\r\n215 2\r\n210 3\r\nREM 4 PL x\r\nADC 0 RL N=bob@example.test\r\n"))
+	c := DefaultConfig()
+	c.Address, c.Nexus, c.Logins = "msn.test:1863", "https://nexus.test/", []Login{{buddy, "x"}}
+	p, err := New(c, nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, wire []byte) {
+		s := newSession(p.logins[0], nowhere{})
+		s.follow(sigsync.Follow{Accounts: []string{bob, "carol@example.test"}, Failed: func(account string, _ error) {
+			if account != bob && account != "carol@example.test" {
+				t.Errorf("%q fails, whom nobody follows", account)
+			}
+		}})
+		r := bufio.NewReaderSize(bytes.NewReader(wire), maxLine)
+		for {
+			s.change(time.Now())
+			c, err := readCommand(r)
+			if err == nil {
+				err = s.hear(c, time.Now())
+			}
+			if err != nil {
+				break
+			}
+		}
+		if len(s.contacts) > maxContacts+2 || len(s.heard) > 2 {
+			t.Errorf("%d contacts, %d texts", len(s.contacts), len(s.heard))
+		}
+		for account := range s.heard {
+			if account != bob && account != "carol@example.test" {
+				t.Errorf("%q is told, whom nobody follows", account)
 			}
 		}
 	})

@@ -14,11 +14,10 @@ import (
 
 // Config is one MSN network and the logins by which it knows us.
 type Config struct {
-	Address  string        `yaml:"address" doc:"the notification server, like messenger.hotmail.com:1863"`
-	Nexus    string        `yaml:"nexus" doc:"where the login server is asked for, like https://nexus.passport.com/rdr/pprdr.asp; http only on this machine"`
-	Logins   []Login       `yaml:"logins" doc:"buddy accounts, each of which follows its share of the linked accounts; nothing else may use them"`
-	Contacts int           `yaml:"contacts" doc:"accounts that the server lets one login have on its list, 1 to 5000"`
-	Timeout  time.Duration `yaml:"timeout" doc:"of a connection, an answer, and an account's text when one is read, 1s to 1m"`
+	Address string        `yaml:"address" doc:"the notification server, like messenger.hotmail.com:1863"`
+	Nexus   string        `yaml:"nexus" doc:"where the login server is asked for, like https://nexus.passport.com/rdr/pprdr.asp; http only on this machine"`
+	Logins  []Login       `yaml:"logins" doc:"buddy accounts, each of which follows its share of the linked accounts; nothing else may use them"`
+	Timeout time.Duration `yaml:"timeout" doc:"of a connection, an answer, and an account's text when one is read, 1s to 1m"`
 }
 
 // Login is a buddy account.
@@ -27,8 +26,8 @@ type Login struct {
 	Password sigsync.Secret `yaml:"password"`
 }
 
-// DefaultConfig has the length of list that MSN's server allowed.
-func DefaultConfig() Config { return Config{Contacts: 600, Timeout: 10 * time.Second} }
+// DefaultConfig has the network and its logins to be named.
+func DefaultConfig() Config { return Config{Timeout: 10 * time.Second} }
 
 // Limits are what a Provider of c keeps to.
 func (c *Config) Limits() sigsync.Limits { return sigsync.Limits{PerCall: 1, OneNode: true} }
@@ -43,8 +42,6 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("nexus: %w", checkURL(c.Nexus))
 	case len(c.Logins) == 0:
 		return errors.New("logins: it is empty: name a buddy account, like {account: buddy@example.com, password: \"file:buddy.password\"}")
-	case c.Contacts < 1 || c.Contacts > maxContacts:
-		return fmt.Errorf("contacts: use 1 to %d", maxContacts)
 	case c.Timeout < time.Second || c.Timeout > time.Minute:
 		return errors.New("timeout: use 1s to 1m")
 	}

@@ -170,14 +170,21 @@ func TestWhatAContactSaysIsTold(t *testing.T) {
 	}
 }
 
-// own is a network of ours, with a session that follows Bob.
-func own(t *testing.T, change func(*Config)) (*network.Server, *Provider, *watching) {
+// ours is a network that does what a real one can't be told to.
+func ours(t *testing.T) *network.Network {
 	t.Helper()
 	n := network.Named(t, peer.Host())
 	if n.Server == nil {
 		t.Skip("it needs what only the server of deploy/peer/msn does")
 	}
-	p := configured(t, n, change)
+	return n
+}
+
+// own is one of these with a session that follows Bob.
+func own(t *testing.T) (*network.Server, *Provider, *watching) {
+	t.Helper()
+	n := ours(t)
+	p := configured(t, n, nil)
 	s := watch(t, p.logins[0])
 	s.follows(false, bob)
 	s.says(bob, "")
@@ -201,7 +208,7 @@ func TestWhatDoesNotTouchAText(t *testing.T) {
 		"an answer that nobody asked for":     func(n *network.Server) { n.Raw(bob, "ADC 999 FL N="+bob+" F=x C=y\r\n") },
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			n, _, s := own(t, nil)
+			n, _, s := own(t)
 			n.Says(bob, "the text")
 			s.says(bob, "the text")
 			before := s.count(bob)
@@ -221,7 +228,7 @@ func TestWhatDoesNotTouchAText(t *testing.T) {
 }
 
 func TestWhoIsFollowedIsOnTheListsAndNobodyElse(t *testing.T) {
-	n, _, s := own(t, nil)
+	n, _, s := own(t)
 	on := func(account string, want int) {
 		t.Helper()
 		peer.Until(t, fmt.Sprintf("%s to be on lists %d", account, want), func() bool { return n.Lists(account, buddy) == want })
@@ -264,7 +271,12 @@ func configuredAgain(t *testing.T, n *network.Server) sigsync.Watcher {
 }
 
 func TestAccountsThatCantBeFollowed(t *testing.T) {
-	n, _, s := own(t, func(c *Config) { c.Contacts = 3 })
+	its := ours(t)
+	n := its.Server
+	n.Contacts = 3
+	s := watch(t, configured(t, its, nil).logins[0])
+	s.follows(false, bob)
+	s.says(bob, "")
 	n.User("carol@example.test", "")
 	n.User("dave@example.test", "")
 	n.User("erin@example.test", "")
@@ -296,34 +308,36 @@ func TestAccountsThatCantBeFollowed(t *testing.T) {
 }
 
 func TestForWhoFindsTheListFullAStrangerLeaves(t *testing.T) {
-	for sentence, contacts := range map[string]int{"as it is configured": 2, "as the server says": 600} {
-		n := network.Named(t, peer.Host())
-		if n.Server == nil {
-			t.Skip("it needs what only the server of deploy/peer/msn does")
-		}
-		n.Server.Contacts = 2
-		for _, account := range []string{"old1@example.test", "old2@example.test", "new@example.test"} {
-			n.Server.User(account, "")
-		}
-		n.Server.Put("old1@example.test", buddy, network.FL|network.AL)
-		n.Server.Put(bob, buddy, network.FL|network.AL)
-		n.Server.Says("new@example.test", "hello")
-		s := watch(t, configured(t, n, func(c *Config) { c.Contacts = contacts }).logins[0])
-		s.follows(false, bob, "new@example.test")
-		s.says("new@example.test", "hello")
-		s.says(bob, "")
-		if got := n.Server.Lists("old1@example.test", buddy) & network.FL; got != 0 {
-			t.Errorf("%s: who is followed by nobody keeps the place", sentence)
-		}
-		s.follows(false, "old2@example.test")
-		if err := s.fails("old2@example.test"); !errors.Is(err, errFull) {
-			t.Errorf("%s: a third of two: %v", sentence, err)
-		}
+	n := ours(t)
+	n.Server.Contacts = 3
+	for _, account := range []string{"old1@example.test", "old2@example.test", "old3@example.test", "new@example.test"} {
+		n.Server.User(account, "")
+	}
+	n.Server.Put("old1@example.test", buddy, network.FL|network.AL)
+	n.Server.Put("old2@example.test", buddy, network.FL|network.AL)
+	n.Server.Put(bob, buddy, network.FL|network.AL)
+	n.Server.Says("new@example.test", "hello")
+	s := watch(t, configured(t, n, nil).logins[0])
+	s.follows(false, bob, "new@example.test")
+	s.says("new@example.test", "hello")
+	s.says(bob, "")
+	left := 0
+	for _, stranger := range []string{"old1@example.test", "old2@example.test"} {
+		left += n.Server.Lists(stranger, buddy) & network.FL
+	}
+	if left != 1 {
+		t.Errorf("%d of the two whom nobody follows are on the list: one place was needed", left)
+	}
+	s.follows(false, "old1@example.test")
+	s.says("old1@example.test", "")
+	s.follows(false, "old3@example.test")
+	if err := s.fails("old3@example.test"); !errors.Is(err, errFull) {
+		t.Errorf("a fourth of three: %v", err)
 	}
 }
 
 func TestAChallengeIsAnswered(t *testing.T) {
-	n, _, s := own(t, nil)
+	n, _, s := own(t)
 	for i := range 20 {
 		peer.Until(t, "the answer", func() bool {
 			answers := 0
@@ -351,7 +365,7 @@ func TestWhatChangedWhileTheSessionWasAwayIsToldAtOnce(t *testing.T) {
 		"sent on":           func(n *network.Server) { n.Raw(bob, "XFR 0 NS 127.0.0.1:1 0 127.0.0.1:1\r\n") },
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			n, p, s := own(t, nil)
+			n, p, s := own(t)
 			address := n.Address
 			end(n)
 			err := s.ends()
@@ -416,10 +430,7 @@ func TestHowASignInFails(t *testing.T) {
 		"CHG is not answered":             {func(n *network.Server) { n.Mute = "CHG" }, nil, "CHG: ", nil},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			n := network.Named(t, peer.Host())
-			if n.Server == nil {
-				t.Skip("it needs what only the server of deploy/peer/msn does")
-			}
+			n := ours(t)
 			if test.server != nil {
 				test.server(n.Server)
 			}
@@ -448,10 +459,7 @@ func TestHowASignInFails(t *testing.T) {
 }
 
 func TestTheWayOverOtherServers(t *testing.T) {
-	n := network.Named(t, peer.Host())
-	if n.Server == nil {
-		t.Skip("it needs what only the server of deploy/peer/msn does")
-	}
+	n := ours(t)
 	first, err := network.Start(peer.Host())
 	if err != nil {
 		t.Fatal(err)
@@ -466,10 +474,7 @@ func TestTheWayOverOtherServers(t *testing.T) {
 }
 
 func TestReadingOne(t *testing.T) {
-	n := network.Named(t, peer.Host())
-	if n.Server == nil {
-		t.Skip("it needs what only the server of deploy/peer/msn does")
-	}
+	n := ours(t)
 	n.Says(t, "hi")
 	n.Server.User("off@example.test", "")
 	n.Server.Online("off@example.test", false)
@@ -503,7 +508,6 @@ func TestConfigurationsThatCantWork(t *testing.T) {
 		"has no password":         func(c *Config) { c.Logins[0].Password = "" },
 		"account \"buddy\"":       func(c *Config) { c.Logins[0].Account = "buddy" },
 		"is there twice":          func(c *Config) { c.Logins = append(c.Logins, Login{"BUDDY@callsign.test", "x"}) },
-		"contacts: use":           func(c *Config) { c.Contacts = 0 },
 		"timeout: use":            func(c *Config) { c.Timeout = 0 },
 		"password of buddy@calls": func(c *Config) { c.Logins[0].Password = "file:/nowhere" },
 	} {

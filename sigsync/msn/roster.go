@@ -69,8 +69,7 @@ func (c *contact) next() (name, list string) {
 // roster is the contacts of a login. Its list is its own: for who finds it full somebody leaves whom nobody follows.
 type roster struct {
 	contacts map[string]*contact // by account, in small letters
-	most     int                 // of the forward list
-	forward  int                 // how many are on it
+	full     bool                // the server takes no more onto the forward list
 	waiting  *waiting            // the change that was sent
 	failed   func(account string, why error)
 }
@@ -125,7 +124,7 @@ func (s *session) change(now time.Time) {
 			return
 		}
 		name, list := c.next()
-		if name == "ADC" && list == "FL" && s.forward >= s.most {
+		if name == "ADC" && list == "FL" && s.full {
 			stranger := s.stranger()
 			if stranger == nil {
 				s.drop(c, errFull)
@@ -156,7 +155,7 @@ func (s *session) change(now time.Time) {
 func (s *roster) stranger() *contact {
 	for _, c := range s.contacts {
 		if c.on(forward) && c.id != "" && !c.wanted() {
-			c.leaves = true
+			c.leaves = true // also off the others
 			return c
 		}
 	}
@@ -171,7 +170,8 @@ func (s *roster) listed(args []string) error {
 		return fmt.Errorf("the list has %.80q after %d contacts, up to %d may be", args, len(s.contacts), maxContacts)
 	}
 	lists, err := strconv.ParseUint(args[i], 10, 8)
-	s.place(s.contact(account), int(lists), value(args, "C="))
+	c := s.contact(account)
+	c.lists, c.id = int(lists), value(args, "C=")
 	return err
 }
 
@@ -184,33 +184,26 @@ func value(args []string, name string) string {
 	return ""
 }
 
-// place notes on which lists a contact is.
-func (s *roster) place(c *contact, lists int, id string) {
-	s.forward += lists&forward - c.lists&forward
-	if c.lists = lists; id != "" {
-		c.id = id
-	}
-}
-
 // changed is the server's word on a change of our lists: ours, or that somebody put us on theirs.
 func (s *roster) changed(c command) {
 	if w := s.waiting; w != nil && w.number == c.arg(0) {
-		s.settle(w, value(c.args, "C="))
-		return
-	}
-	if known := s.contacts[strings.ToLower(value(c.args, "N="))]; known != nil && c.name == "ADC" {
-		s.place(known, known.lists|listNames[c.arg(1)]&(reverse|pending), "")
+		if id := value(c.args, "C="); id != "" {
+			w.contact.id = id
+		}
+		s.settle(w)
+	} else if known := s.contacts[strings.ToLower(value(c.args, "N="))]; known != nil && c.name == "ADC" {
+		known.lists |= listNames[c.arg(1)] & (reverse | pending)
 	}
 }
 
 // settle notes that a change was made.
-func (s *roster) settle(w *waiting, id string) {
-	lists := w.contact.lists | listNames[w.list]
-	if w.name == "REM" {
-		lists &^= listNames[w.list]
-	}
+func (s *roster) settle(w *waiting) {
 	s.waiting = nil
-	s.place(w.contact, lists, id)
+	w.contact.lists |= listNames[w.list]
+	if w.name == "REM" {
+		w.contact.lists &^= listNames[w.list]
+		s.full = s.full && w.list != "FL"
+	}
 }
 
 // refused is an error. One that answers no change is the session's end.
@@ -220,11 +213,11 @@ func (s *roster) refused(c command, code error) error {
 	case w == nil || w.number != c.arg(0):
 		return code
 	case c.name == "215" || c.name == "216" || w.list != "FL": // it is so already; and who may not see us tells us all the same
-		s.settle(w, "")
+		s.settle(w)
 	case w.name == "REM":
 		w.contact.id = "" // it stays until the next session
-	case errors.Is(code, errFull) && s.forward < s.most:
-		s.most = s.forward // the server allows fewer than we were told
+	case errors.Is(code, errFull):
+		s.full = true
 	default:
 		s.drop(w.contact, code)
 	}

@@ -39,7 +39,7 @@ type session struct {
 func newSession(l *login, conn net.Conn) *session {
 	return &session{
 		l: l, conn: conn, r: bufio.NewReaderSize(conn, maxLine), spoke: time.Now(), ping: pingAfter,
-		roster: roster{contacts: map[string]*contact{}, most: l.c.Contacts}, heard: map[string]callsign.Change{}, more: make(chan struct{}, 1),
+		roster: roster{contacts: map[string]*contact{}}, heard: map[string]callsign.Change{}, more: make(chan struct{}, 1),
 	}
 }
 
@@ -85,27 +85,23 @@ func (s *session) serve(ctx context.Context, follow <-chan sigsync.Follow) {
 	defer tick.Stop()
 	defer s.conn.Close()
 	for {
-		var (
-			f       sigsync.Follow
-			stopped bool
-		)
+		var f sigsync.Follow
 		select {
 		case f = <-follow:
 		case <-tick.C:
 		case <-ctx.Done():
-			stopped = true
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.send(command{name: "OUT"})
+			return
 		}
 		s.mu.Lock()
-		if stopped {
-			s.send(command{name: "OUT"})
-		} else {
-			s.follow(f)
-			s.pass(time.Now())
-			s.change(time.Now())
-		}
-		stopped = stopped || s.broken != nil
+		s.follow(f)
+		s.pass(time.Now())
+		s.change(time.Now())
+		broken := s.broken
 		s.mu.Unlock()
-		if stopped {
+		if broken != nil {
 			return
 		}
 	}
