@@ -16,6 +16,8 @@ const (
 	// followAtOnce bounds the accounts of one Follow; a listing goes over all phases in listSteps.
 	followAtOnce = 1000
 	listSteps    = 256
+	// relistAfter is the least between two listings, however many accounts are linked meanwhile.
+	relistAfter = 5 * time.Second
 )
 
 var errWatchEnded = errors.New("the connector ended its connection")
@@ -113,7 +115,7 @@ type following struct {
 // ctx ends or the node holds none.
 func (f *following) feed(ctx context.Context) {
 	for ctx.Err() == nil {
-		held, wants := f.w.held(f.p), f.p.wants.Load()
+		held, wants, listed := f.w.held(f.p), f.p.wants.Load(), time.Now()
 		if len(held) == 0 {
 			return
 		}
@@ -127,7 +129,7 @@ func (f *following) feed(ctx context.Context) {
 		for time.Now().Before(again) && ctx.Err() == nil && slices.Equal(held, f.w.held(f.p)) {
 			wanted := f.p.wanted
 			if f.w.slots != nil { // whose it is, of all logins, only a listing tells
-				if wanted = nil; f.p.wants.Load() > wants {
+				if wanted = nil; f.p.wants.Load() > wants && time.Since(listed) > relistAfter {
 					break
 				}
 			}

@@ -174,7 +174,7 @@ func TestAServerThatDoesNotRead(t *testing.T) {
 	})
 }
 
-// While the store is away the session goes on: it answers, and of each account the newest waits.
+// While the store is away the session goes on: it answers, and of each account the newest waits, beyond the session's end.
 func TestAPutThatWaitsStallsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		wire := string(captures(t)[0])
@@ -207,9 +207,9 @@ func TestAPutThatWaitsStallsNothing(t *testing.T) {
 			case <-time.After(time.Second):
 				t.Error("a challenge is not answered while the store is away")
 			}
-			close(free)
-			time.Sleep(time.Second)
 			_ = c.Close()
+			time.Sleep(time.Second)
+			close(free)
 			all.Wait()
 		}, followsBob, func(c []callsign.Change) {
 			<-free

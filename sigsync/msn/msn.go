@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"sync"
 
 	"github.com/callsign-as/callsign"
 	"github.com/callsign-as/callsign/sigsync"
@@ -18,7 +17,7 @@ import (
 type Provider struct {
 	c       Config
 	logins  []*login
-	reading sync.Mutex // a login has one session
+	reading chan struct{} // has room for the read that goes on: a login has one session
 }
 
 // login is one buddy account.
@@ -39,7 +38,7 @@ func New(c Config, client *http.Client) (*Provider, error) {
 		own = *client
 	}
 	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	p := &Provider{c: c}
+	p := &Provider{c: c, reading: make(chan struct{}, 1)}
 	for _, l := range c.Logins {
 		if _, err := l.Password.Read(); err != nil {
 			return nil, fmt.Errorf("logins: password of %s: %w", l.Account, err)
@@ -64,8 +63,12 @@ func (p *Provider) Logins() map[string]sigsync.Watcher {
 // Read implements sigsync.Provider: the first login follows the account until it says something, in a session of its own. Its other
 // session, wherever that runs, ends by that and is begun again.
 func (p *Provider) Read(ctx context.Context, accounts []string) (changes []callsign.Change, err error) {
-	p.reading.Lock()
-	defer p.reading.Unlock()
+	select {
+	case p.reading <- struct{}{}:
+		defer func() { <-p.reading }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	ctx, cancel := context.WithTimeout(ctx, 3*p.c.Timeout) // connecting, signing in, waiting
 	defer cancel()
 	follow := make(chan sigsync.Follow, 1)

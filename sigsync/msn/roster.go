@@ -119,18 +119,22 @@ func (s *roster) drop(c *contact, why error) {
 
 // change sends one change of our lists, if none waits for its answer: servers punish haste.
 func (s *session) change(now time.Time) {
+	var stranger *contact
+	if s.full {
+		stranger = s.stranger()
+	}
 	for key, c := range s.contacts {
 		if s.waiting != nil {
 			return
 		}
 		name, list := c.next()
 		if name == "ADC" && list == "FL" && s.full {
-			stranger := s.stranger()
 			if stranger == nil {
 				s.drop(c, errFull)
 				continue
 			}
 			c, name = stranger, "REM"
+			c.leaves = true // also off the others
 		}
 		if name == "" {
 			if !c.wanted() && c.lists == 0 {
@@ -155,7 +159,6 @@ func (s *session) change(now time.Time) {
 func (s *roster) stranger() *contact {
 	for _, c := range s.contacts {
 		if c.on(forward) && c.id != "" && !c.wanted() {
-			c.leaves = true // also off the others
 			return c
 		}
 	}
@@ -216,8 +219,10 @@ func (s *roster) refused(c command, code error) error {
 		s.settle(w)
 	case w.name == "REM":
 		w.contact.id = "" // it stays until the next session
-	case errors.Is(code, errFull):
+	case c.name == "210":
 		s.full = true
+	case c.name == "201" || c.name == "205" || c.name == "208":
+		s.drop(w.contact, fmt.Errorf("%w: %w", sigsync.ErrNoAccount, code))
 	default:
 		s.drop(w.contact, code)
 	}

@@ -55,7 +55,9 @@ func (l *login) Watch(ctx context.Context, follow <-chan sigsync.Follow, put fun
 		err = s.read()
 		end()
 		all.Wait()
-		err = errors.Join(s.broken, err)
+		if s.broken != nil { // then we ended it
+			err = s.broken
+		}
 	}
 	if ctx.Err() != nil {
 		return nil
@@ -109,10 +111,11 @@ func (s *session) serve(ctx context.Context, follow <-chan sigsync.Follow) {
 
 // putAll puts what is heard, and the last of it when ctx ends.
 func (s *session) putAll(ctx context.Context, put func([]callsign.Change)) {
-	for ctx.Err() == nil {
+	for ended := false; !ended; {
 		select {
 		case <-s.more:
 		case <-ctx.Done():
+			ended = true
 		}
 		s.mu.Lock()
 		heard := slices.Collect(maps.Values(s.heard))

@@ -92,19 +92,14 @@ func (s *session) ask(name string, args ...string) (c command, err error) {
 	return c, s.broken
 }
 
-// codes are the errors whose cause is known.
-var codes = map[string]error{
-	"201": sigsync.ErrNoAccount, "205": sigsync.ErrNoAccount, "208": sigsync.ErrNoAccount, "210": errFull,
-	"911": sigsync.ErrCredentials, "917": sigsync.ErrCredentials, "923": sigsync.ErrCredentials, "924": sigsync.ErrCredentials, "928": sigsync.ErrCredentials,
-}
-
 // failure is what an error's code says, nil where c is none.
 func failure(c command) error {
+	switch c.name {
+	case "911", "917", "923", "924", "928":
+		return fmt.Errorf("%w: the server answers with error %s", sigsync.ErrCredentials, c.name)
+	}
 	if c.name[0] > '9' {
 		return nil
-	}
-	if known := codes[c.name]; known != nil {
-		return fmt.Errorf("%w: the server answers %s", known, c.name)
 	}
 	return fmt.Errorf("the server answers with error %s", c.name)
 }
