@@ -15,12 +15,17 @@ import (
 	"github.com/callsign-as/callsign/deploy/peer/msn"
 )
 
-// onMSN has a node follow the network msn.
-func onMSN(n *msn.Network) func(string) string {
+// followingMSN has a node follow an MSN network by logins.
+func followingMSN(n *msn.Network, logins ...string) func(string) string {
 	return func(config string) string {
-		return config + fmt.Sprintf("sync: { providers: [ { network: msn, connector: msn, interval: 10s, address: %q, nexus: %q, logins: [ { account: %q, password: %q } ] } ] }\n",
-			n.Address, n.Nexus, n.Login, n.Password)
+		return config + fmt.Sprintf("sync: { providers: [ { network: msn, connector: msn, interval: 10s, address: %q, nexus: %q, logins: [ %s ] } ] }\n",
+			n.Address, n.Nexus, strings.Join(logins, ", "))
 	}
+}
+
+// msnLogin is a login's configuration.
+func msnLogin(account, password string) string {
+	return fmt.Sprintf("{ account: %q, password: %q }", account, password)
 }
 
 // shows calls until the caller's handset shows a text, and tells how long that took from since on: the call before it may have been
@@ -42,7 +47,7 @@ func (n *node) shows(text string, since time.Time) time.Duration {
 func TestWhatSomebodySaysOnMSNIsShown(t *testing.T) {
 	network := msn.Named(t, peer.Host())
 	network.Says(t, "said before")
-	n := serve(t, onMSN(network))
+	n := serve(t, followingMSN(network, msnLogin(network.Login, network.Password)))
 	n.ready()
 	n.command("account", "put", bob.E164(), "msn", network.Account)
 	n.until("the text that was said before", func() bool { return n.onMSN(bob) == "said before" })
@@ -112,11 +117,11 @@ func TestTwoNodesShareTheLoginsOfMSN(t *testing.T) {
 	if network.Server == nil {
 		t.Skip("it needs several logins, which only the server of deploy/peer/msn has")
 	}
-	logins := ""
+	var buddies, logins []string
 	for i := range 4 {
-		login := fmt.Sprintf("buddy%d@callsign.test", i)
-		network.Server.User(login, "password")
-		logins += fmt.Sprintf("{ account: %q, password: password }, ", login)
+		buddies = append(buddies, fmt.Sprintf("buddy%d@callsign.test", i))
+		logins = append(logins, msnLogin(buddies[i], "password"))
+		network.Server.User(buddies[i], "password")
 	}
 	friend := func(i int) callsign.MSISDN { return callsign.MSISDN(8613900001000 + i) }
 	var accounts []string
@@ -126,16 +131,14 @@ func TestTwoNodesShareTheLoginsOfMSN(t *testing.T) {
 		network.Server.Says(accounts[i], "hello")
 	}
 	url := peer.Postgres(t, false).Database("")
-	config := func(config string) string {
-		return on(url)(config) + fmt.Sprintf("sync: { providers: [ { network: msn, connector: msn, interval: 10s, address: %q, nexus: %q, logins: [ %s ] } ] }\n", network.Address, network.Nexus, logins)
-	}
+	config := func(config string) string { return followingMSN(network, logins...)(on(url)(config)) }
 	a := serve(t, config)
-	csv := "msisdn,network,account\n"
+	lines := []string{"msisdn,network,account"}
 	for i, account := range accounts {
-		csv += friend(i).E164() + ",msn," + account + "\n"
+		lines = append(lines, friend(i).E164()+",msn,"+account)
 	}
 	people := filepath.Join(t.TempDir(), "people.csv")
-	if err := os.WriteFile(people, []byte(csv), 0o600); err != nil {
+	if err := os.WriteFile(people, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	a.command("subscriber", "import", people)
@@ -143,9 +146,8 @@ func TestTwoNodesShareTheLoginsOfMSN(t *testing.T) {
 	followed := func() (n int) {
 		for _, account := range accounts {
 			by := 0
-			for i := range 4 {
-				login := fmt.Sprintf("buddy%d@callsign.test", i)
-				if network.Server.Lists(account, login)&msn.FL != 0 && network.Server.In(login) {
+			for _, buddy := range buddies {
+				if network.Server.Lists(account, buddy)&msn.FL != 0 && network.Server.In(buddy) {
 					by++
 				}
 			}
