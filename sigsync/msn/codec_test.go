@@ -77,8 +77,8 @@ func TestWhatIsNoCommand(t *testing.T) {
 	}
 }
 
-// captures are sessions as a server sent them.
-func captures(tb testing.TB) (all [][]byte) {
+// sessions are sessions in the form in which Escargot's code writes them; none was taken from the wire.
+func sessions(tb testing.TB) (all [][]byte) {
 	tb.Helper()
 	names, err := filepath.Glob("testdata/*.msnp")
 	if err != nil || len(names) == 0 {
@@ -95,7 +95,7 @@ func captures(tb testing.TB) (all [][]byte) {
 }
 
 func FuzzCommand(f *testing.F) {
-	for _, b := range captures(f) {
+	for _, b := range sessions(f) {
 		f.Add(b)
 	}
 	f.Add([]byte("UBX a 99999999999\r\n"))
@@ -122,7 +122,7 @@ func (nowhere) SetWriteDeadline(time.Time) error { return nil }
 
 // A session hears anything that has the form of a command, and no more is kept of it than its bounds allow.
 func FuzzSession(f *testing.F) {
-	for _, b := range captures(f) {
+	for _, b := range sessions(f) {
 		f.Add(b)
 	}
 	f.Add([]byte("LST N=a@b 1\r\nADC 1 FL N=bob@example.test C=1\r\n215 2\r\n210 3\r\nREM 4 PL x\r\nADC 0 RL N=bob@example.test\r\n"))

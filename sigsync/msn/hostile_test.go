@@ -28,7 +28,7 @@ func (passports) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Status: "200 OK", Header: header, Body: http.NoBody, Request: r}, nil
 }
 
-// session runs a login in a bubble against a server that is a function; it gives how the Watch ended, within a time that follow may use.
+// scripted runs a login in a bubble against a server that is a function; it gives how the Watch ended. While may follow accounts.
 func scripted(t *testing.T, server func(net.Conn), while func(ctx context.Context, follow chan<- sigsync.Follow), put func([]callsign.Change)) error {
 	t.Helper()
 	c := DefaultConfig()
@@ -76,7 +76,7 @@ func followsBob(ctx context.Context, follow chan<- sigsync.Follow) {
 
 // A session that is cut at any byte ends with an error, leaves nothing running, and what was heard whole is put.
 func TestACloseAtEveryByte(t *testing.T) {
-	wire := string(captures(t)[0])
+	wire := string(sessions(t)[0])
 	said := strings.Index(wire, "back at 6")
 	for n := range len(wire) + 1 {
 		synctest.Test(t, func(t *testing.T) {
@@ -177,7 +177,7 @@ func TestAServerThatDoesNotRead(t *testing.T) {
 // While the store is away the session goes on: it answers, and of each account the newest waits, beyond the session's end.
 func TestAPutThatWaitsStallsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		wire := string(captures(t)[0])
+		wire := string(sessions(t)[0])
 		free, answered := make(chan struct{}), make(chan string, 10)
 		var puts [][]callsign.Change
 		err := scripted(t, func(c net.Conn) {
