@@ -27,6 +27,7 @@ var arrows = map[string][]string{
 	"gsmbridge/smsc":   {".", "gsmbridge/smpp", "gsmbridge/gsm"},
 	"sigsync":          {"."},
 	"sigsync/httpjson": {".", "sigsync"},
+	"linking":          {"."},
 	"store":            {"."},
 	"store/sqlite":     {".", "store"},
 	"store/postgres":   {".", "store"},

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/callsign-as/callsign/api"
+	"github.com/callsign-as/callsign/linking"
 	"github.com/callsign-as/callsign/sigsync"
 	"github.com/callsign-as/callsign/store"
 	"github.com/callsign-as/callsign/store/postgres"
@@ -17,6 +18,7 @@ type engine interface {
 	api.Subscribers
 	api.Directory
 	api.Accounts
+	api.Links
 	api.Calls
 	api.Eraser
 	api.Keys
@@ -24,6 +26,7 @@ type engine interface {
 	api.Cursors
 	api.Audits
 	api.Reviews
+	linking.Keeper
 	sigsync.Keeper
 	sigsync.Directory
 	sigsync.Leases
