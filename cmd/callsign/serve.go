@@ -131,7 +131,9 @@ func newDaemon(config *Config, log *slog.Logger) (_ *daemon, err error) {
 	d.journal = store.NewJournal(store.JournalOptions{Keep: d.engine, Metrics: metrics, Log: room("journal")})
 	d.links = linking.New(linking.Options{
 		Keeper: d.engine,
-		Number: func(ctx context.Context, network, account string) (callsign.MSISDN, error) { return d.schedule.Number(ctx, network, account) },
+		Number: func(ctx context.Context, network, account string) (callsign.MSISDN, error) {
+			return d.schedule.Number(ctx, network, account)
+		},
 		Linked: d.linked, Metrics: metrics, Log: room("linking"),
 	})
 	if d.bridge, err = gsmbridge.New(gsmbridge.Options{
