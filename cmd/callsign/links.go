@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"time"
@@ -49,9 +50,19 @@ type accountLinks struct {
 
 // Run lists the links.
 func (c accountLinks) Run(s surroundings) error {
-	return list(s, &c.client, pathTo("subscribers", c.MSISDN, "links"), "NETWORK\tACCOUNT\tSTATE\tPROOF\tBY\tPROVED\tEXPIRES", func(v linkView) []string {
-		return []string{v.Network, v.Account, v.State, v.Proof, v.By, local(v.Proved), local(v.Expires)}
-	})
+	var raw json.RawMessage
+	if err := c.do(s.ctx, http.MethodGet, pathTo("subscribers", c.MSISDN, "links"), nil, &raw); err != nil {
+		return err
+	}
+	var all struct{ Items []linkView }
+	if err := json.Unmarshal(raw, &all); err != nil {
+		return err
+	}
+	var rows [][]string
+	for _, v := range all.Items {
+		rows = append(rows, []string{v.Network, v.Account, v.State, v.Proof, v.By, local(v.Proved), local(v.Expires)})
+	}
+	return c.show(s.stdout, raw, "NETWORK\tACCOUNT\tSTATE\tPROOF\tBY\tPROVED\tEXPIRES", rows...)
 }
 
 type accountWithdraw struct {
