@@ -128,6 +128,21 @@ func TestAnAccountThatSaysTheCodeIsLinkedAndTheCodeIsNeverShown(t *testing.T) {
 	}
 }
 
+func TestTheLastOfABatchIsShownThoughItHasNoTimeOfItsOwn(t *testing.T) {
+	h := newHouse(t)
+	code := h.ask(anna, "a", callsign.BySignature)
+	var changes []callsign.Change
+	now := time.Now()
+	for i, text := range []string{code, "On the road", "Back at six"} {
+		at := now.Add(time.Duration(i) * time.Microsecond)
+		changes = append(changes, callsign.Change{Tenant: "ours", Source: "im", ID: text, Seq: int64(i + 1), Network: "im", Account: "a", Text: text, Stamp: callsign.TimedStamp(at), At: at, Received: true})
+	}
+	if _, err := h.intake.Put(t.Context(), changes); err != nil {
+		t.Fatal(err)
+	}
+	h.shows("after the batch", anna, "Back at six")
+}
+
 func TestANumberThatSendsTheCodeGetsTheAccountItWasGivenFor(t *testing.T) {
 	h := newHouse(t)
 	code := h.ask(anna, "a", callsign.BySMS)

@@ -257,6 +257,7 @@ func (in *Intake) link(ctx context.Context, entries []callsign.Entry, statuses [
 			linked[key] = is
 		}
 		if linked[key] {
+			en.Seq = 0 // it is durable: with it, what has no time of its own would be taken for what was kept
 			again, at = append(again, en), append(at, i)
 		}
 	}

@@ -293,6 +293,18 @@ func linkEnds(t *testing.T, e Engine) {
 		t.Fatal(err)
 	}
 	tells("")
+	for i := range callsign.MaxWaiting + 1 {
+		l := asked(ben, fmt.Sprint("many", i), callsign.BySMS, wrongCode(i))
+		if i == callsign.MaxWaiting { // when those before it are over
+			l.Asked, l.Expires = l.Asked.Add(callsign.CodeValidFor), l.Expires.Add(callsign.CodeValidFor)
+			wantErr(t, "asking once others are over", e.PutLink(ctx, ours, l), nil)
+		} else if err := e.PutLink(ctx, ours, l); i < callsign.MaxWaiting-1 && err != nil { // one waits since noon
+			t.Fatal(err)
+		}
+	}
+	if left, err := e.Links(ctx, ours, ben); err != nil || len(left) != 1 {
+		t.Errorf("what is over is kept: %+v, %v", left, err)
+	}
 	if _, err := e.Erase(ctx, ours, ben); err != nil {
 		t.Fatal(err)
 	}
