@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -202,12 +203,12 @@ func linkEnds(t *testing.T, e Engine) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := ""
+		var got strings.Builder
 		for _, l := range all {
-			got += fmt.Sprintf("%s/%s %s by %s, proved %v, tries %d, kept code %v; ", l.Network, l.Account, l.Proof, l.By, !l.Proved.IsZero(), l.Tries, l.Code != callsign.CodeHash{})
+			fmt.Fprintf(&got, "%s/%s %s by %s, proved %v, tries %d, kept code %v; ", l.Network, l.Account, l.Proof, l.By, !l.Proved.IsZero(), l.Tries, l.Code != callsign.CodeHash{})
 		}
-		if got != want {
-			t.Errorf("got  %s\nwant %s", got, want)
+		if got.String() != want {
+			t.Errorf("got  %s\nwant %s", &got, want)
 		}
 	}
 	awaited := func(now time.Time, want ...string) {
