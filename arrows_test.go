@@ -46,6 +46,7 @@ var arrows = map[string][]string{
 	"deploy/bench/store":       {".", "sigsync", "store/postgres"},
 	"deploy/bench/smpp":        {"gsmbridge/smpp"},
 	"deploy/bench/push":        {},
+	"deploy/bench/sync":        {".", "sigsync", "store/sqlite"},
 }
 
 func TestArrowsAreKept(t *testing.T) {

@@ -15,3 +15,6 @@ type Audit struct {
 	Object  string // what else the path names, but no person's account
 	Status  int    // the HTTP status of the answer; 0: not known
 }
+
+// AuditProved begins the Action of a link that was proved; its Proof follows.
+const AuditProved = "link proved by "

@@ -43,11 +43,7 @@ func (s *Server) registerAccounts(api huma.API) {
 func (s *Server) linkAccount(ctx context.Context, scope callsign.Scope, in *accountPath) (*reply[accountPath], error) {
 	created, err := s.o.Accounts.LinkAccount(ctx, scope, in.MSISDN.MSISDN, in.Network, in.Account)
 	if created && err == nil {
-		// What the account said before it was linked was not kept: its source is asked to say it again.
-		s.Resync(scope.Tenant, in.Network, in.Account)
-		if s.o.Linked != nil {
-			s.o.Linked(scope.Tenant, in.Network, in.Account)
-		}
+		s.o.Linked(scope.Tenant, in.Network, in.Account)
 	}
 	return putReply(*in, created), err
 }

@@ -28,8 +28,8 @@ type Intake interface {
 	Put(context.Context, []callsign.Change) ([]callsign.Status, error)
 }
 
-// Options is what a Server is made of. The intake fills the first two and Judge, an engine all from Subscribers to Reviews; they are
-// apart since no handler needs more than one of them.
+// Options is what a Server is made of. The intake fills the first two and Judge, its room Linker, an engine all from Subscribers to Reviews;
+// they are apart since no handler needs more than one of them.
 type Options struct {
 	Config Config
 
@@ -39,6 +39,7 @@ type Options struct {
 	Subscribers Subscribers
 	Directory   Directory
 	Accounts    Accounts
+	Links       Links
 	Calls       Calls
 	Eraser      Eraser
 	Keys        Keys
@@ -47,13 +48,17 @@ type Options struct {
 	Audits      Audits
 	Reviews     Reviews
 	Judge       Judge
+	Linker      Linker
 	// Clean tells what of a text may be shown.
 	Clean func(text string) string
 
 	// WhatIf tells what a call would show; nil answers that this node takes no calls.
 	WhatIf func(context.Context, WhatIfRequest) (WhatIfResult, error)
-	// Linked hears of each account that is linked, so that it is read; nil: nobody does. It doesn't block.
+	// Linked hears of each account that is linked, so that its source is asked for what it says; nil: sources that are connected to this
+	// node are. It doesn't block.
 	Linked func(tenant, network, account string)
+	// Networks tells how reading networks goes on this node; nil: it reads none.
+	Networks func() []Network
 	// Ready tells what doesn't work now; nil is nothing.
 	Ready func() []Problem
 	// Gatherer is what /metrics shows (nil: the route is off), Metrics is where this room's own series go (nil: nowhere).
@@ -88,7 +93,7 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	if o.Intake == nil || o.Importer == nil || o.Subscribers == nil || o.Directory == nil || o.Accounts == nil || o.Calls == nil || o.Eraser == nil || o.Keys == nil ||
-		o.KeyHashes == nil || o.Cursors == nil || o.Audits == nil || o.Reviews == nil || o.Judge == nil || o.Clean == nil {
+		o.KeyHashes == nil || o.Cursors == nil || o.Audits == nil || o.Reviews == nil || o.Judge == nil || o.Links == nil || o.Linker == nil || o.Clean == nil {
 		return nil, errors.New("api: one of Options.Intake to Options.Clean is missing: all are required")
 	}
 	if o.Log == nil {
@@ -107,11 +112,14 @@ func New(o Options) (*Server, error) {
 	if s.tls, err = o.Config.TLS.server(); err != nil {
 		return nil, err
 	}
+	if s.o.Linked == nil {
+		s.o.Linked = func(tenant, network, account string) { s.Resync(tenant, network, account) }
+	}
 	mux := http.NewServeMux()
 	rest := newREST(mux, o.Version)
 	for _, register := range []func(huma.API){
-		s.registerSubscribers, s.registerPerson, s.registerAccounts, s.registerImport, s.registerEvents, s.registerCalls, s.registerLive,
-		s.registerKeys, s.registerAudit, s.registerReviews, s.registerResync, s.registerHealth,
+		s.registerSubscribers, s.registerPerson, s.registerAccounts, s.registerLinks, s.registerImport, s.registerEvents, s.registerCalls, s.registerLive,
+		s.registerKeys, s.registerAudit, s.registerReviews, s.registerNetworks, s.registerResync, s.registerHealth,
 	} {
 		register(rest)
 	}

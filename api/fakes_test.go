@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -33,6 +34,7 @@ type memory struct {
 	changes     []callsign.Change
 	imported    []callsign.ImportRow
 	reviews     []callsign.Reviewable
+	links       []callsign.Link
 	puts        int
 	lookups     int
 	filter      callsign.CallFilter
@@ -341,11 +343,62 @@ func (m *memory) Review(_ context.Context, _ callsign.Scope, v callsign.Verdict)
 	return cmp.Or(m.down, callsign.ErrNotFound)
 }
 
+// Ask refuses as the accounts' names say.
+func (m *memory) Ask(ctx context.Context, scope callsign.Scope, l callsign.Link) (callsign.Link, string, error) {
+	if _, err := m.Subscriber(ctx, scope, l.MSISDN); err != nil {
+		return l, "", err
+	}
+	for account, err := range map[string]error{
+		"its": callsign.ErrLinked, "another's": callsign.ErrAccountTaken, "many": callsign.ErrTooMany, "unverified": callsign.ErrNotProved, "unread": errors.ErrUnsupported,
+	} {
+		if l.Account == account {
+			return l, "", fmt.Errorf("ask: %w", err)
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l.Tenant, l.By, l.Asked = scope.Tenant, scope.KeyID, time.Now()
+	if l.Proof == callsign.ByNetwork {
+		l.Proved = l.Asked
+	} else {
+		l.Expires = l.Asked.Add(callsign.CodeValidFor)
+	}
+	m.links = append(m.links, l)
+	if l.Proof == callsign.ByNetwork {
+		return l, "", m.down
+	}
+	return l, "CS-0000-0001", m.down
+}
+
+func (m *memory) Links(_ context.Context, scope callsign.Scope, n callsign.MSISDN) (out []callsign.Link, _ error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, l := range m.links {
+		if l.Tenant == scope.Tenant && l.MSISDN == n {
+			out = append(out, l)
+		}
+	}
+	return out, m.down
+}
+
+func (m *memory) WithdrawLink(_ context.Context, scope callsign.Scope, n callsign.MSISDN, network, account string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	before := len(m.links)
+	m.links = slices.DeleteFunc(m.links, func(l callsign.Link) bool {
+		return l.Tenant == scope.Tenant && l.MSISDN == n && l.Network == network && l.Account == account && l.Proved.IsZero()
+	})
+	if len(m.links) == before {
+		return cmp.Or(m.down, callsign.ErrNotFound)
+	}
+	return m.down
+}
+
 // options are those of a server on m.
 func (m *memory) options() Options {
 	return Options{
 		Config: DefaultConfig(), Intake: m, Importer: m, Subscribers: m, Directory: m, Accounts: m, Calls: m, Eraser: m, Keys: m, KeyHashes: m, Cursors: m, Audits: m,
-		Reviews: m, Judge: m, Clean: strings.ToUpper,
+		Reviews: m, Judge: m, Links: m, Linker: m, Clean: strings.ToUpper,
 	}
 }
 

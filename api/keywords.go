@@ -18,11 +18,19 @@ type OptOuts interface {
 	OptIn(ctx context.Context, caller, callee callsign.MSISDN) (changed bool, err error)
 }
 
+// Codes is what Keywords ask about a message with a code in it: it is committed when it returns. Unawaited is also what has none.
+type Codes interface {
+	Sent(ctx context.Context, from callsign.MSISDN, text string) (callsign.Proving, error)
+}
+
 const (
 	stoppedEnglish = "You get no more texts when you call. To get them again, send START."
 	startedEnglish = "You get texts again when you call. To stop them, send STOP."
 	stoppedChinese = "您通话时将不再收到签名短信。如需恢复，请回复“恢复”。"
 	startedChinese = "您通话时将重新收到签名短信。如需退订，请回复“退订”。"
+	linkedReply    = "Linked: your callers see what it says. 账号已绑定，来电者将看到其签名。"
+	wrongReply     = "This code is wrong or over: ask for a new one. 验证码错误或已过期，请重新获取。"
+	takenReply     = "The account is another number's: ask your operator. 该账号已被其他号码绑定。"
 )
 
 type keyword struct {
@@ -46,17 +54,18 @@ func keywordOf(text string) (k keyword, ok bool) {
 	return keyword{}, false
 }
 
-// Keywords take what handsets send: STOP and its like opt the sender out, START in again. What changes something is
-// confirmed once; everything else is taken without a word.
+// Keywords take what handsets send: STOP and its like opt the sender out, START in again, and a code links an account that waits for
+// it. What changes something is confirmed once, and a wrong code answered while one is waited for; everything else is taken without a word.
 type Keywords struct {
 	optOuts OptOuts
+	codes   Codes
 	taken   *prometheus.CounterVec
 }
 
 // NewKeywords makes them; metrics may be nil.
-func NewKeywords(o OptOuts, metrics prometheus.Registerer) *Keywords {
-	k := &Keywords{o, prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "callsign_keywords_total", Help: "Messages from handsets by what they said: stop, start, other; error where the store failed.",
+func NewKeywords(o OptOuts, codes Codes, metrics prometheus.Registerer) *Keywords {
+	k := &Keywords{o, codes, prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "callsign_keywords_total", Help: "Messages from handsets by what they said: stop, start, code, other; error where the store failed.",
 	}, []string{"said"})}
 	if metrics != nil {
 		metrics.MustRegister(k.taken)
@@ -67,9 +76,12 @@ func NewKeywords(o OptOuts, metrics prometheus.Registerer) *Keywords {
 // Receive returns after the commit. Its error is the store's: the message isn't kept and has to come again.
 func (k *Keywords) Receive(ctx context.Context, mo callsign.MO) (reply string, err error) {
 	word, ok := keywordOf(mo.Text)
-	if !ok || mo.From == 0 {
+	if mo.From == 0 {
 		k.taken.WithLabelValues("other").Inc()
 		return "", nil
+	}
+	if !ok {
+		return k.code(ctx, mo)
 	}
 	said, changed := "start", false
 	if word.out {
@@ -88,5 +100,27 @@ func (k *Keywords) Receive(ctx context.Context, mo callsign.MO) (reply string, e
 	if changed {
 		reply = word.reply
 	}
+	return reply, nil
+}
+
+// code takes a message that is no keyword.
+func (k *Keywords) code(ctx context.Context, mo callsign.MO) (reply string, err error) {
+	is, err := k.codes.Sent(ctx, mo.From, norm.NFKC.String(mo.Text))
+	if err != nil {
+		k.taken.WithLabelValues("error").Inc()
+		return "", err
+	}
+	said := "code"
+	switch is {
+	case callsign.Proved:
+		reply = linkedReply
+	case callsign.Wrong:
+		reply = wrongReply
+	case callsign.Taken:
+		reply = takenReply
+	case callsign.Unawaited:
+		said = "other"
+	}
+	k.taken.WithLabelValues(said).Inc()
 	return reply, nil
 }

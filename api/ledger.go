@@ -29,6 +29,13 @@ func (l *ledger) take(first, last int64) (round int, refused nackCode) {
 	return l.round, ""
 }
 
+// at is how far the source is.
+func (l *ledger) at() (durable, taken int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.durable, l.taken
+}
+
 // current reports whether nothing failed since a batch of round was taken.
 func (l *ledger) current(round int) bool {
 	l.mu.Lock()

@@ -21,6 +21,7 @@ type Eraser interface {
 type person struct {
 	MSISDN     number      `json:"msisdn"`
 	Subscriber *subscriber `json:"subscriber,omitempty" doc:"absent: it is no subscriber's"`
+	Links      []link      `json:"links" nullable:"false" doc:"how its accounts were linked, and which wait for a proof"`
 	Keys       []key       `json:"keys" nullable:"false" doc:"the keys for this number"`
 	Calls      []call      `json:"calls" nullable:"false" doc:"the calls from and to it with their timelines, newest first"`
 	Next       string      `json:"next,omitempty" doc:"send it as after for the calls that follow; absent: there are none"`
@@ -51,6 +52,9 @@ func (s *Server) exportPerson(ctx context.Context, scope callsign.Scope, in *str
 		told := subscriberJSON(sub)
 		out.Subscriber = &told
 	} else if !errors.Is(err, callsign.ErrNotFound) {
+		return nil, err
+	}
+	if out.Links, err = s.linksOf(ctx, scope, m); err != nil {
 		return nil, err
 	}
 	if out.Keys, err = s.keysOf(ctx, scope, m); err != nil {

@@ -81,7 +81,7 @@ func TestAPerson(t *testing.T) {
 		status                 int
 		body                   string
 	}{
-		{"of a number that nothing is kept of", "GET", "/v1/subscribers/3/export", 200, `{"msisdn":"+3","keys":[],"calls":[]}`},
+		{"of a number that nothing is kept of", "GET", "/v1/subscribers/3/export", 200, `{"msisdn":"+3","links":[],"keys":[],"calls":[]}`},
 		{"erased, it tells from how many calls", "POST", "/v1/subscribers/1/erase", 200, `{"calls":7}`},
 		{"nothing to erase", "POST", "/v1/subscribers/3/erase", 404, ""},
 	} {

@@ -402,9 +402,10 @@ func TestEveryDoorIsInTheDocument(t *testing.T) {
 	slices.Sort(got)
 	want := []string{
 		"DELETE /v1/keys/{id}", "DELETE /v1/subscribers/{msisdn}", "DELETE /v1/subscribers/{msisdn}/accounts/{network}/{account}",
-		"GET /healthz", "GET /readyz", "GET /v1/audit", "GET /v1/calls", "GET /v1/calls/{id}", "GET /v1/keys", "GET /v1/live", "GET /v1/reviews", "GET /v1/subscribers",
-		"GET /v1/subscribers/{msisdn}", "GET /v1/subscribers/{msisdn}/export", "POST /v1/events", "POST /v1/import", "POST /v1/keys", "POST /v1/keys/{id}/rotate", "POST /v1/networks/{network}/resync", "POST /v1/reviews",
-		"POST /v1/subscribers/{msisdn}/erase", "POST /v1/whatif", "PUT /v1/subscribers/{msisdn}",
+		"DELETE /v1/subscribers/{msisdn}/links/{network}/{account}",
+		"GET /healthz", "GET /readyz", "GET /v1/audit", "GET /v1/calls", "GET /v1/calls/{id}", "GET /v1/keys", "GET /v1/live", "GET /v1/networks", "GET /v1/reviews", "GET /v1/subscribers",
+		"GET /v1/subscribers/{msisdn}", "GET /v1/subscribers/{msisdn}/export", "GET /v1/subscribers/{msisdn}/links", "POST /v1/events", "POST /v1/import", "POST /v1/keys", "POST /v1/keys/{id}/rotate", "POST /v1/networks/{network}/resync", "POST /v1/reviews",
+		"POST /v1/subscribers/{msisdn}/erase", "POST /v1/subscribers/{msisdn}/links", "POST /v1/whatif", "PUT /v1/subscribers/{msisdn}",
 		"PUT /v1/subscribers/{msisdn}/accounts/{network}/{account}", "PUT /v1/subscribers/{msisdn}/signature",
 	}
 	if !slices.Equal(got, want) {

@@ -8,6 +8,8 @@ import (
 
 	"github.com/rivo/uniseg"
 	"golang.org/x/text/unicode/norm"
+
+	"github.com/callsign-as/callsign"
 )
 
 // maxClusters is how many grapheme clusters of a text can be shown at all; one screen is gsmbridge's to cut.
@@ -39,7 +41,7 @@ const (
 )
 
 // Clean makes of a text what may stand on a stranger's screen: one line in NFC, without control characters, without
-// characters that turn, hide or stack others, and without links. text is valid UTF-8; Clean(Clean(x)) is Clean(x).
+// characters that turn, hide or stack others, without links and without codes of ours. text is valid UTF-8; Clean(Clean(x)) is Clean(x).
 func Clean(text string) string {
 	for {
 		next := cleanOnce(text)
@@ -51,7 +53,7 @@ func Clean(text string) string {
 }
 
 func cleanOnce(text string) string {
-	text = withoutLinks(norm.NFC.String(strings.Map(visible, text)))
+	text = callsign.WithoutCodes(withoutLinks(norm.NFC.String(strings.Map(visible, text))))
 	text = strings.Join(strings.Fields(text), " ")
 	var out strings.Builder
 	clusters := 0

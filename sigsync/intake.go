@@ -36,9 +36,15 @@ type Keeper interface {
 	Review(ctx context.Context, scope callsign.Scope, v callsign.Verdict, clean func(text string) string) error
 }
 
-// Options is what NewIntake needs; Moderator, Metrics and Log may be nil.
+// Codes tells whether an account that nobody has is linked now, as it says a code that somebody waits for.
+type Codes interface {
+	Said(context.Context, callsign.Change) (linked bool, err error)
+}
+
+// Options is what NewIntake needs; all but Keeper may be nil.
 type Options struct {
 	Keeper Keeper
+	Codes  Codes
 	// Moderator says which texts may be shown; nil: all.
 	Moderator *Moderator
 	// Committers is how many transactions run beside each other, each for sources of its own; 0 is one. A store that has one
@@ -52,6 +58,7 @@ type Options struct {
 // lone change waits for nobody and many share a flush of the disk. A source's changes are kept in their order.
 type Intake struct {
 	keeper    Keeper
+	codes     Codes
 	moderator *Moderator
 	log       *slog.Logger
 	puts      []chan put    // one for each committer, bounded: who finds it full waits
@@ -74,7 +81,7 @@ func NewIntake(o Options) *Intake {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	in := &Intake{keeper: o.Keeper, moderator: o.Moderator, log: o.Log, puts: make([]chan put, max(1, o.Committers)), ended: make(chan struct{}), metrics: newMetrics(o.Metrics)}
+	in := &Intake{keeper: o.Keeper, codes: o.Codes, moderator: o.Moderator, log: o.Log, puts: make([]chan put, max(1, o.Committers)), ended: make(chan struct{}), metrics: newMetrics(o.Metrics)}
 	for i := range in.puts {
 		in.puts[i] = make(chan put, waiting)
 	}
@@ -207,6 +214,9 @@ func (in *Intake) commit(ctx context.Context, group []put) {
 	if err == nil && len(statuses) != len(entries) {
 		err = fmt.Errorf("%w: it told %d statuses for %d changes", callsign.ErrUnavailable, len(statuses), len(entries))
 	}
+	if err == nil && in.codes != nil {
+		err = in.link(ctx, entries, statuses)
+	}
 	if err != nil {
 		in.log.Error("signatures could not be kept; their senders were told so", "changes", len(entries), "err", err)
 		in.metrics.failed.Add(float64(len(entries)))
@@ -225,6 +235,43 @@ func (in *Intake) commit(ctx context.Context, group []put) {
 		}
 		statuses = statuses[len(p.entries):]
 	}
+}
+
+// link looks for codes in what nobody's accounts say. What those say that are linked by it is kept after all. Its error has all of the
+// group sent again: what was kept is a duplicate then.
+func (in *Intake) link(ctx context.Context, entries []callsign.Entry, statuses []callsign.Status) error {
+	type account struct{ tenant, network, name string }
+	linked := map[account]bool{}
+	var again []callsign.Entry
+	var at []int
+	for i, en := range entries {
+		if statuses[i] != callsign.Unlinked {
+			continue
+		}
+		key := account{en.Tenant, en.Network, en.Account}
+		if !linked[key] {
+			is, err := in.codes.Said(ctx, en.Change)
+			if err != nil {
+				return err
+			}
+			linked[key] = is
+		}
+		if linked[key] {
+			en.Seq = 0 // it is durable: with it, what has no time of its own would be taken for what was kept
+			again, at = append(again, en), append(at, i)
+		}
+	}
+	if len(again) == 0 {
+		return nil
+	}
+	kept, err := in.keeper.Keep(ctx, again)
+	if err != nil {
+		return err
+	}
+	for i, status := range kept {
+		statuses[at[i]] = status
+	}
+	return nil
 }
 
 type metrics struct {

@@ -158,11 +158,6 @@ func TestSeveralLoginsShareAccountsAndNodesShareLogins(t *testing.T) {
 		nodes[0]()
 		time.Sleep(15 * time.Second)
 		whole("one node died")
-		for range 2 {
-			if err := schedules[1].Read(t.Context(), "t", "im", "3"); err != nil {
-				t.Errorf("a network that is watched can't be read: %v", err)
-			}
-		}
 		nodes[1]()
 		running.Wait()
 		if m.most > 1 {

@@ -94,7 +94,7 @@ func newPoller(n Network, o ScheduleOptions, m *pollMetrics) *poller {
 func (p *poller) run(ctx context.Context, node string) {
 	var all sync.WaitGroup
 	all.Go(func() { p.plan(ctx) })
-	all.Go(func() { p.watchCalls(ctx) })
+	all.Go(func() { p.lookAround(ctx) })
 	for i := range p.watched {
 		all.Go(func() { p.watch(ctx, &p.watched[i]) })
 	}
@@ -425,13 +425,10 @@ func (p *poller) readSoon(l callsign.Linked, due time.Time, reads int) {
 	}
 }
 
-// watchCalls has the accounts of those who are called read more often, until ctx ends.
-func (p *poller) watchCalls(ctx context.Context) {
-	if p.limits.PerSecond == 0 {
-		return
-	}
-	every := min(max(p.Interval/16, 2*time.Second), 30*time.Second)
-	tick := time.NewTicker(every)
+// lookAround has the accounts of those who are called read more often, and those that are to say a code until they did or it is too late,
+// until ctx ends.
+func (p *poller) lookAround(ctx context.Context) {
+	tick := time.NewTicker(min(max(p.Interval/16, 2*time.Second), 30*time.Second))
 	defer tick.Stop()
 	since := time.Now()
 	for {
@@ -440,14 +437,23 @@ func (p *poller) watchCalls(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		of := p.held(time.Now())
-		if len(of) == 0 {
+		s := callsign.Slice{Network: p.Name, Parts: p.parts, Of: p.held(time.Now())}
+		if len(s.Of) == 0 {
 			continue
 		}
 		began := time.Now()
-		called, err := p.o.Directory.Called(ctx, callsign.Slice{Network: p.Name, Parts: p.parts, Of: of}, since, maxCalled)
+		// What fails here fails in refill too, which tells.
+		if awaited, err := p.o.Directory.Awaited(ctx, s, began); err == nil {
+			for _, l := range awaited {
+				p.want(l)
+			}
+		}
+		if p.limits.PerSecond == 0 {
+			continue
+		}
+		called, err := p.o.Directory.Called(ctx, s, since, maxCalled)
 		if err != nil {
-			continue // refill tells that the directory is away
+			continue
 		}
 		since = began.Add(-journalDelay)
 		for _, l := range called {
@@ -490,13 +496,27 @@ func (p *poller) read(ctx context.Context, batch []callsign.Linked) error {
 
 // ask is Provider.Read; a provider that panics at what a network answers has failed to read it.
 func (p *poller) ask(ctx context.Context, names []string) (changes []callsign.Change, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			p.log.Error("the connector panicked: please report it", "panic", r, "stack", string(debug.Stack()))
-			err = fmt.Errorf("the connector panicked: %v", r)
-		}
-	}()
+	defer p.recovered(&err)
 	return p.Provider.Read(ctx, names)
+}
+
+// verified is Prover.Number within the network's rate; a provider that panics has failed.
+func (p *poller) verified(ctx context.Context, prover Prover, account string) (m callsign.MSISDN, err error) {
+	if p.limits.PerSecond > 0 {
+		if err := p.limiter.Wait(ctx); err != nil {
+			return 0, err
+		}
+	}
+	defer p.recovered(&err)
+	return prover.Number(ctx, account)
+}
+
+// recovered makes an error of a connector's panic.
+func (p *poller) recovered(err *error) {
+	if r := recover(); r != nil {
+		p.log.Error("the connector panicked: please report it", "panic", r, "stack", string(debug.Stack()))
+		*err = fmt.Errorf("the connector panicked: %v", r)
+	}
 }
 
 // keep puts what is new among changes, until that is done or ctx ends. Of tells who has the accounts and what is known of them, and

@@ -27,6 +27,8 @@ type Directory interface {
 	Linked(context.Context, callsign.Slice) ([]callsign.Linked, error)
 	// Called are accounts of the slice's parts, whatever their phase, whose subscribers were called since then: at most limit.
 	Called(ctx context.Context, s callsign.Slice, since time.Time, limit int) ([]callsign.Linked, error)
+	// Awaited are accounts of the slice's parts, whatever their phase, that nobody has yet and that are to say a code.
+	Awaited(ctx context.Context, s callsign.Slice, now time.Time) ([]callsign.Linked, error)
 }
 
 // Leases share a network's parts between nodes; see callsign.Shares.
@@ -116,18 +118,25 @@ func (s *Schedule) Want(tenant, network, account string) {
 // ErrNotRead says that this node doesn't read a network.
 var ErrNotRead = errors.New("this node doesn't read the network: see sync.providers")
 
-// Read reads one account now and puts what it says, whatever is due.
-func (s *Schedule) Read(ctx context.Context, tenant, network, account string) error {
+// Number is the number that a network has verified for an account, 0 for none. errors.ErrUnsupported: this node doesn't read the network,
+// or it verifies none; callsign.ErrUnavailable: it can't tell now.
+func (s *Schedule) Number(ctx context.Context, network, account string) (callsign.MSISDN, error) {
 	p := s.pollers[network]
 	if p == nil {
-		return fmt.Errorf("%s: %w", network, ErrNotRead)
+		return 0, fmt.Errorf("%s: %w: %w", network, ErrNotRead, errors.ErrUnsupported)
 	}
-	if p.limits.PerSecond > 0 {
-		if err := p.limiter.Wait(ctx); err != nil {
-			return err
-		}
+	prover, proves := p.Provider.(Prover)
+	if !proves {
+		return 0, fmt.Errorf("%s verifies no numbers: %w", network, errors.ErrUnsupported)
 	}
-	return p.read(ctx, []callsign.Linked{{Tenant: tenant, Account: account}})
+	number, err := p.verified(ctx, prover, account)
+	switch {
+	case errors.Is(err, ErrNoAccount):
+		return 0, nil
+	case err != nil:
+		return 0, fmt.Errorf("%w: ask %s for a number: %w", callsign.ErrUnavailable, network, err)
+	}
+	return number, nil
 }
 
 // NetworkState is how reading a network goes on this node.

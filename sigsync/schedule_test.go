@@ -25,8 +25,10 @@ type fleet struct {
 	most   int             // accounts of one read
 	texts  func(account string) string
 	puts   int
-	err    error
-	dead   map[string]bool // nodes whose lease calls fail
+	// awaited are to say a code; nobody has them.
+	awaited []callsign.Linked
+	err     error
+	dead    map[string]bool // nodes whose lease calls fail
 }
 
 func newFleet(n int) *fleet {
@@ -55,6 +57,12 @@ func (f *fleet) Linked(_ context.Context, s callsign.Slice) (out []callsign.Link
 		}
 	}
 	return out, f.err
+}
+
+func (f *fleet) Awaited(context.Context, callsign.Slice, time.Time) ([]callsign.Linked, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.awaited, f.err
 }
 
 func (*fleet) Called(context.Context, callsign.Slice, time.Time, int) ([]callsign.Linked, error) {

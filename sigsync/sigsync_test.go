@@ -73,6 +73,10 @@ func TestATextIsCleaned(t *testing.T) {
 		"a missing space is no link":     {"Busy.me too.so what", "Busy.me too.so what"},
 		"an ellipsis is no link":         {"hmm...ok", "hmm...ok"},
 		"markup stays text":              {"<b>&amp;</b>", "<b>&amp;</b>"},
+		"a code of ours":                 {"mine: CS-7K3M-9Q2X!", "mine: !"},
+		"codes in each other":            {"CS-CS-7K3M-9Q2X-7K3M", "CS- -7K3M"},
+		"one that invisible ones divide": {"c\u200bs-7k3m-\u00ad9q2x", ""},
+		"what is like one stays":         {"CS-101 - CS-7K3M", "CS-101 - CS-7K3M"},
 		// Characters that turn, hide or stack others.
 		"a spoof that turns twice":                  {"\u202eabc\u202d\u2067def\u2069\u202c", "abcdef"},
 		"Hebrew and Latin keep their order":         {"שלום abc 12", "שלום abc 12"},

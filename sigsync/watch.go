@@ -3,8 +3,6 @@ package sigsync
 import (
 	"context"
 	"errors"
-	"fmt"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -65,17 +63,12 @@ func (p *poller) watchOnce(ctx context.Context, w *watched) error {
 	f := &following{p: p, w: w, changes: make(chan Follow), of: map[string][]callsign.Linked{}}
 	ended := make(chan error, 1)
 	go func() {
-		defer func() {
-			if r := recover(); r != nil {
-				p.log.Error("the connector panicked: please report it", "panic", r, "stack", string(debug.Stack()))
-				ended <- fmt.Errorf("the connector panicked: %v", r)
-			}
-		}()
-		err := w.Watch(running, f.changes, func(changes []callsign.Change) { f.heard(running, changes) })
-		if err == nil {
+		var err error
+		defer func() { ended <- err }()
+		defer p.recovered(&err)
+		if err = w.Watch(running, f.changes, func(changes []callsign.Change) { f.heard(running, changes) }); err == nil {
 			err = errWatchEnded
 		}
-		ended <- err
 	}()
 	p.setWatching(1)
 	defer p.setWatching(-1)
@@ -156,6 +149,14 @@ func (f *following) list(ctx context.Context, held []int) error {
 		}
 		f.add(ctx, linked)
 	}
+	awaited, err := f.p.o.Directory.Awaited(ctx, callsign.Slice{Network: f.p.Name, Parts: f.p.parts, Of: held}, time.Now())
+	if err != nil {
+		return err
+	}
+	for _, l := range awaited {
+		seen[l.Account] = true
+	}
+	f.add(ctx, awaited)
 	var gone []string
 	f.mu.Lock()
 	for account := range f.of {

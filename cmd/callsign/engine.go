@@ -17,6 +17,7 @@ type engine interface {
 	api.Subscribers
 	api.Directory
 	api.Accounts
+	api.Links
 	api.Calls
 	api.Eraser
 	api.Keys
@@ -24,6 +25,7 @@ type engine interface {
 	api.Cursors
 	api.Audits
 	api.Reviews
+	sigsync.LinkKeeper
 	sigsync.Keeper
 	sigsync.Directory
 	sigsync.Leases

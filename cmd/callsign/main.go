@@ -41,12 +41,12 @@ type cli struct {
 	Config     configCommand     `cmd:"" help:"Print the commented default configuration, or check a file."`
 	Migrate    migrateCommand    `cmd:"" help:"Bring the store's schema up to date (serve does it too)."`
 	Subscriber subscriberCommand `cmd:"" help:"Subscribers: put, get, list, remove, data, erase."`
-	Account    accountCommand    `cmd:"" help:"IM accounts of subscribers: put, list, remove, resync."`
+	Account    accountCommand    `cmd:"" help:"IM accounts of subscribers: put, link, links, withdraw, list, remove, resync."`
 	Signature  signatureCommand  `cmd:"" help:"Signatures: put, get."`
 	Key        keyCommand        `cmd:"" help:"API keys: create, list, rotate, remove."`
 	Review     reviewCommand     `cmd:"" help:"Texts that wait for approval: list, approve, reject."`
 	Audit      auditCommand      `cmd:"" help:"Show who asked for which change, newest first."`
-	Provider   providerCommand   `cmd:"" help:"IM networks that are read: list, test."`
+	Provider   providerCommand   `cmd:"" help:"IM networks that are read: list, test, status."`
 	Call       callCommand       `cmd:"" help:"Place a test call through a running application server and tell what its caller would see."`
 	IFC        ifcCommand        `cmd:"" name:"ifc" help:"Filter criteria for an HSS: print them, or check some."`
 	SMSC       smscCommand       `cmd:"" name:"smsc" help:"The SMSC simulator: prints and serves what each handset shows."`

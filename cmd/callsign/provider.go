@@ -118,8 +118,9 @@ func (c *SyncConfig) Validate() error {
 }
 
 type providerCommand struct {
-	List providerList `cmd:"" help:"List the networks that are configured to be read."`
-	Test providerTest `cmd:"" help:"Read one account now, and tell what came back and what it would become."`
+	List   providerList   `cmd:"" help:"List the networks that are configured to be read."`
+	Test   providerTest   `cmd:"" help:"Read one account now, and tell what came back and what it would become."`
+	Status providerStatus `cmd:"" help:"Show how reading networks goes on a running node, and who pushes to it."`
 }
 
 type providerList struct {

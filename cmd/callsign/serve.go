@@ -75,6 +75,7 @@ type daemon struct {
 	workers  *sipas.Workers
 	judge    *sigsync.Moderator
 	intake   *sigsync.Intake
+	links    *sigsync.Links
 	schedule *sigsync.Schedule
 	api      *api.Server
 	operator sipas.Operator
@@ -127,8 +128,15 @@ func newDaemon(config *Config, log *slog.Logger) (_ *daemon, err error) {
 	})
 	d.optOuts = store.NewOptOuts(store.OptOutsOptions{Keeper: d.engine, Metrics: metrics, Log: room("store")})
 	d.journal = store.NewJournal(store.JournalOptions{Keep: d.engine, Metrics: metrics, Log: room("journal")})
+	d.links = sigsync.NewLinks(sigsync.LinksOptions{
+		Keeper: d.engine,
+		Number: func(ctx context.Context, network, account string) (callsign.MSISDN, error) {
+			return d.schedule.Number(ctx, network, account)
+		},
+		Linked: d.linked, Metrics: metrics, Log: room("links"),
+	})
 	if d.bridge, err = gsmbridge.New(gsmbridge.Options{
-		Config: config.SMPP, Inbox: api.NewKeywords(d.optOuts, metrics), Recorder: d.journal,
+		Config: config.SMPP, Inbox: api.NewKeywords(d.optOuts, d.links, metrics), Recorder: d.journal,
 		Learned: config.inStateDir("links.json"), Metrics: metrics, Log: room("gsmbridge"),
 	}); err != nil {
 		return nil, err
@@ -161,12 +169,12 @@ func newDaemon(config *Config, log *slog.Logger) (_ *daemon, err error) {
 	if d.judge, err = sigsync.NewModerator(config.Sync.Moderation, metrics, room("sigsync")); err != nil {
 		return nil, err
 	}
-	d.intake = sigsync.NewIntake(sigsync.Options{Keeper: d.engine, Moderator: d.judge, Committers: committers, Metrics: metrics, Log: room("sigsync")})
+	d.intake = sigsync.NewIntake(sigsync.Options{Keeper: d.engine, Codes: d.links, Moderator: d.judge, Committers: committers, Metrics: metrics, Log: room("sigsync")})
 	d.api, err = api.New(api.Options{
 		Config: config.HTTP, Intake: d.intake, Importer: d.intake,
-		Subscribers: d.engine, Directory: d.engine, Accounts: d.engine, Calls: d.engine, Eraser: d.engine, Keys: d.engine, KeyHashes: d.engine, Cursors: d.engine, Audits: d.engine,
+		Subscribers: d.engine, Directory: d.engine, Accounts: d.engine, Links: d.engine, Linker: d.links, Calls: d.engine, Eraser: d.engine, Keys: d.engine, KeyHashes: d.engine, Cursors: d.engine, Audits: d.engine,
 		Reviews: d.engine, Judge: d.intake, Clean: sigsync.Clean,
-		WhatIf: d.whatIf, Linked: func(tenant, network, account string) { d.schedule.Want(tenant, network, account) }, Ready: d.problems, Gatherer: metrics, Metrics: metrics, Log: room("api"), Version: version(), Admin: d.admin,
+		WhatIf: d.whatIf, Linked: d.linked, Networks: d.networks, Ready: d.problems, Gatherer: metrics, Metrics: metrics, Log: room("api"), Version: version(), Admin: d.admin,
 	})
 	if err != nil {
 		return nil, err
@@ -195,6 +203,27 @@ func (d *daemon) newSchedule(log *slog.Logger) (*sigsync.Schedule, error) {
 		Disagrees: func(tenant, network, account string) { d.api.Resync(tenant, network, account) },
 		Metrics:   d.metrics, Log: log,
 	})
+}
+
+// linked has an account's text asked for: what it said before it was linked was not kept.
+func (d *daemon) linked(tenant, network, account string) {
+	d.api.Resync(tenant, network, account)
+	d.schedule.Want(tenant, network, account)
+}
+
+// networks tells how reading goes on this node.
+func (d *daemon) networks() (all []api.Network) {
+	connector := map[string]string{}
+	for _, p := range d.config.Sync.Providers {
+		connector[p.Network] = p.Connector
+	}
+	for _, n := range d.schedule.States() {
+		all = append(all, api.Network{
+			Network: n.Network, Connector: connector[n.Network], Parts: n.Parts, OfParts: n.OfParts, Interval: n.Interval, Lag: n.Lag,
+			Read: n.Read, Failing: n.Failing, Resting: n.Resting, Watching: n.Watching,
+		})
+	}
+	return all
 }
 
 // leasesOf are Redis's, and the database's while Redis is away.

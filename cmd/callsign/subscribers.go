@@ -125,10 +125,13 @@ func said(w io.Writer, asJSON bool, object any, sentence string) error {
 }
 
 type accountCommand struct {
-	Put    accountPut    `cmd:"" help:"Link an IM account to a subscriber."`
-	List   accountList   `cmd:"" aliases:"get" help:"List a subscriber's accounts."`
-	Remove accountRemove `cmd:"" help:"Unlink an IM account."`
-	Resync accountResync `cmd:"" help:"Ask an IM network's sources that are connected to this node to say their texts again."`
+	Put      accountPut      `cmd:"" help:"Link an IM account to a subscriber, on your word."`
+	Link     accountLink     `cmd:"" help:"Ask for an IM account to be linked once that is proved."`
+	Links    accountLinks    `cmd:"" help:"List what waits for a proof, and how what is linked was proved."`
+	Withdraw accountWithdraw `cmd:"" help:"Withdraw what waits for a proof."`
+	List     accountList     `cmd:"" aliases:"get" help:"List a subscriber's accounts."`
+	Remove   accountRemove   `cmd:"" help:"Unlink an IM account."`
+	Resync   accountResync   `cmd:"" help:"Ask an IM network's sources that are connected to this node to say their texts again."`
 }
 
 type accountArgs struct {

@@ -50,7 +50,7 @@ type apiSchema struct {
 var right = map[string]any{
 	"msisdn": "+8613800000099", "caller": "+8613800000098", "callee": "+8613800000099", "network": "qq", "account": "1", "limit": 1,
 	"at": "2026-01-01T00:00:00Z", "since": "2026-01-01T00:00:00Z", "certificate": "", "source": "",
-	"verdict": "approve",
+	"verdict": "approve", "proof": "signature",
 }
 
 // operations reads the document.

@@ -181,7 +181,8 @@ func (e *Engine) failed(what string, err error) error {
 	case errors.Is(err, pgx.ErrNoRows):
 		err = callsign.ErrNotFound
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded),
-		errors.Is(err, callsign.ErrUnavailable), errors.Is(err, callsign.ErrNotFound), errors.Is(err, callsign.ErrConflict):
+		errors.Is(err, callsign.ErrUnavailable), errors.Is(err, callsign.ErrNotFound), errors.Is(err, callsign.ErrConflict),
+		errors.Is(err, callsign.ErrChanged), errors.Is(err, callsign.ErrTooMany):
 	case fromServer && pg.Code == "23505":
 		err = fmt.Errorf("%w: %w", callsign.ErrConflict, err)
 	case fromServer && !transient(pg.Code), errors.Is(err, errNewer):

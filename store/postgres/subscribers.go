@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -168,24 +169,31 @@ func (e *Engine) LinkAccount(ctx context.Context, sc callsign.Scope, m callsign.
 		if err := w.lock(ctx, sc.Tenant, m); err != nil {
 			return err
 		}
-		var owner callsign.MSISDN
-		err := w.QueryRow(ctx, `SELECT msisdn FROM accounts WHERE tenant = $1 AND network = $2 AND account = $3`,
-			sc.Tenant, network, account).Scan(&owner)
-		switch {
-		case err == nil && owner == m:
-			return nil
-		case err != nil && !errors.Is(err, pgx.ErrNoRows):
+		if free, err := w.free(ctx, sc.Tenant, m, network, account); err != nil || !free {
 			return err
-		case err == nil, network == callsign.ManualNetwork:
-			return callsign.ErrAccountTaken
 		}
 		if err := w.insertAccount(ctx, sc.Tenant, m, network, account); err != nil {
 			return err
 		}
 		created = true
-		return nil
+		return w.tie(ctx, sc.Tenant, callsign.Word(sc, m, network, account, time.Now()))
 	})
 	return created && err == nil, err
+}
+
+// free tells that nobody has an account yet, and is false if m has it.
+func (w *writing) free(ctx context.Context, tenant string, m callsign.MSISDN, network, account string) (bool, error) {
+	var owner callsign.MSISDN
+	err := w.QueryRow(ctx, `SELECT msisdn FROM accounts WHERE tenant = $1 AND network = $2 AND account = $3`, tenant, network, account).Scan(&owner)
+	switch {
+	case err == nil && owner == m:
+		return false, nil
+	case err != nil && !errors.Is(err, pgx.ErrNoRows):
+		return false, err
+	case err == nil, network == callsign.ManualNetwork:
+		return false, callsign.ErrAccountTaken
+	}
+	return true, nil
 }
 
 // UnlinkAccount takes an account, and what it said, from m. The manual one stays: ErrConflict.
@@ -202,6 +210,9 @@ func (e *Engine) UnlinkAccount(ctx context.Context, sc callsign.Scope, m callsig
 			return callsign.ErrConflict // and so the deletion is undone
 		}
 		if _, err := w.Exec(ctx, `DELETE FROM signatures WHERE msisdn = $1 AND network = $2 AND account = $3`, m, network, account); err != nil {
+			return err
+		}
+		if _, err := w.Exec(ctx, `DELETE FROM links WHERE tenant = $1 AND network = $2 AND account = $3`, sc.Tenant, network, account); err != nil {
 			return err
 		}
 		return w.raise(ctx, m)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/callsign-as/callsign"
 )
@@ -174,19 +175,32 @@ func (w *writing) one(ctx context.Context, query string, args ...any) error {
 // else's manual account, are ErrConflict.
 func (e *Engine) LinkAccount(ctx context.Context, sc callsign.Scope, m callsign.MSISDN, network, account string) (created bool, err error) {
 	err = e.write(ctx, "link account of "+m.String(), func(w *writing) (err error) {
-		created, err = w.link(ctx, sc.Tenant, m, network, account)
-		return err
+		if created, err = w.link(ctx, sc.Tenant, m, network, account); err != nil || !created {
+			return err
+		}
+		return w.tie(ctx, sc.Tenant, callsign.Word(sc, m, network, account, time.Now()))
 	})
 	return created && err == nil, err
 }
 
 func (w *writing) link(ctx context.Context, tenant string, m callsign.MSISDN, network, account string) (created bool, err error) {
+	if free, err := w.free(ctx, tenant, m, network, account); err != nil || !free {
+		return false, err
+	}
+	if err := w.insertAccount(ctx, tenant, m, network, account); err != nil {
+		return false, err
+	}
+	return true, w.raise(ctx, m)
+}
+
+// free tells that nobody has an account yet, and is false if m has it.
+func (w *writing) free(ctx context.Context, tenant string, m callsign.MSISDN, network, account string) (bool, error) {
 	var known bool
 	if err := w.QueryRowContext(ctx, `SELECT 1 FROM subscribers WHERE tenant = ? AND msisdn = ?`, tenant, m).Scan(&known); err != nil {
 		return false, err
 	}
 	var owner callsign.MSISDN
-	err = w.QueryRowContext(ctx, `SELECT msisdn FROM accounts WHERE tenant = ? AND network = ? AND account = ?`, tenant, network, account).Scan(&owner)
+	err := w.QueryRowContext(ctx, `SELECT msisdn FROM accounts WHERE tenant = ? AND network = ? AND account = ?`, tenant, network, account).Scan(&owner)
 	switch {
 	case err == nil && owner == m:
 		return false, nil
@@ -195,10 +209,7 @@ func (w *writing) link(ctx context.Context, tenant string, m callsign.MSISDN, ne
 	case err == nil, network == callsign.ManualNetwork:
 		return false, callsign.ErrAccountTaken
 	}
-	if err := w.insertAccount(ctx, tenant, m, network, account); err != nil {
-		return false, err
-	}
-	return true, w.raise(ctx, m)
+	return true, nil
 }
 
 // UnlinkAccount takes an account, and what it said, from m. The manual one stays: ErrConflict.
@@ -210,6 +221,9 @@ func (e *Engine) UnlinkAccount(ctx context.Context, sc callsign.Scope, m callsig
 		}
 		if network == callsign.ManualNetwork {
 			return callsign.ErrConflict // and so the deletion is undone
+		}
+		if _, err := w.ExecContext(ctx, `DELETE FROM links WHERE tenant = ? AND network = ? AND account = ?`, sc.Tenant, network, account); err != nil {
+			return err
 		}
 		return w.raise(ctx, m)
 	})
