@@ -94,6 +94,9 @@ func (p *poller) run(ctx context.Context, node string) {
 	if w, watches := p.Provider.(Watcher); watches {
 		all.Go(func() { p.watch(ctx, w) })
 	}
+	if r, runs := p.Provider.(Runner); runs {
+		all.Go(func() { p.keepRunning(ctx, r) })
+	}
 	p.hold(ctx, node)
 	all.Wait()
 	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), shareTerm/3)

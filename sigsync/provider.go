@@ -30,6 +30,14 @@ type Watcher interface {
 	Watch(ctx context.Context, follow <-chan Follow, put func([]callsign.Change)) error
 }
 
+// Runner is a Provider whose reads need connections that it keeps, or a listener.
+type Runner interface {
+	Provider
+	// Run keeps them until ctx ends (nil), or says why it can't: it is called again then, after a pause that grows. Every node
+	// runs it, whichever accounts it has. Read waits for what it needs of it, within its own ctx.
+	Run(ctx context.Context) error
+}
+
 // Prover is a Provider whose network has verified its accounts' telephone numbers: its word links an account to a subscriber.
 type Prover interface {
 	Provider

@@ -1,0 +1,41 @@
+package sigsync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+)
+
+var errRunEnded = errors.New("the connector ended by itself")
+
+// keepRunning runs a Runner until ctx ends, with a pause that grows while it fails.
+func (p *poller) keepRunning(ctx context.Context, r Runner) {
+	for failures := 0; ctx.Err() == nil; {
+		began := time.Now()
+		err := p.runOnce(ctx, r)
+		if ctx.Err() != nil {
+			return
+		}
+		if failures++; time.Since(began) > restMax {
+			failures = 1
+		}
+		rest := backoff(restMin, failures, time.Minute)
+		p.log.Warn("the network's connector can't run; it is tried again", "err", err, "again_in", rest)
+		pause(ctx, rest)
+	}
+}
+
+func (p *poller) runOnce(ctx context.Context, r Runner) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			p.log.Error("the connector panicked: please report it", "panic", r, "stack", string(debug.Stack()))
+			err = fmt.Errorf("the connector panicked: %v", r)
+		}
+	}()
+	if err := r.Run(ctx); err != nil {
+		return err
+	}
+	return errRunEnded
+}
