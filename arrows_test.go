@@ -27,6 +27,7 @@ var arrows = map[string][]string{
 	"gsmbridge/smsc":   {".", "gsmbridge/smpp", "gsmbridge/gsm"},
 	"sigsync":          {"."},
 	"sigsync/httpjson": {".", "sigsync"},
+	"sigsync/qq":       {".", "sigsync"},
 	"store":            {"."},
 	"store/sqlite":     {".", "store"},
 	"store/postgres":   {".", "store"},
@@ -36,6 +37,7 @@ var arrows = map[string][]string{
 	"api/client":       {},
 	"cmd/callsign":     {"*"},
 	"deploy/peer":      {},
+	"deploy/peer/qq":   {},
 	"deploy/e2e":       {"*"},
 
 	"deploy/bench/harm":        {},

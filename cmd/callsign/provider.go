@@ -19,6 +19,7 @@ import (
 	"github.com/callsign-as/callsign/api"
 	"github.com/callsign-as/callsign/sigsync"
 	"github.com/callsign-as/callsign/sigsync/httpjson"
+	"github.com/callsign-as/callsign/sigsync/qq"
 )
 
 // SyncConfig is the section sync.
@@ -42,6 +43,7 @@ type connector func(decode func(any) error) (sigsync.Limits, func(*slog.Logger) 
 // connectors are the ways to read a network.
 var connectors = map[string]connector{
 	"httpjson": connect(httpjson.DefaultConfig, func(c httpjson.Config, _ *slog.Logger) (sigsync.Provider, error) { return httpjson.New(c, nil) }),
+	"qq":       connect(qq.DefaultConfig, func(c qq.Config, log *slog.Logger) (sigsync.Provider, error) { return qq.New(c, log) }),
 }
 
 // connect makes a connector of its room's configuration: what that has none of are the keys that every network has.
