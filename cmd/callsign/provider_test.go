@@ -1,12 +1,19 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
+	"time"
+
+	"github.com/callsign-as/callsign/deploy/peer"
+	"github.com/callsign-as/callsign/deploy/peer/qq"
 )
 
 func TestAnAccountIsReadNow(t *testing.T) {
@@ -43,8 +50,8 @@ func TestAnAccountIsReadNow(t *testing.T) {
 		"an answer without a version":  {[]string{"test", "im", "odd", "-c", versioned}, exitFailed, "version /v is no whole number"},
 		"a network that isn't there":   {[]string{"test", "qq", "10001", "-c", timed}, exitUsage, "callsign provider list -c FILE"},
 		"the networks":                 {[]string{"list", "-c", timed}, exitOK, "im       httpjson   1                1"},
-		"the connectors":               {[]string{"list"}, exitOK, "no network is configured: sync.providers names them\nconnectors: httpjson"},
-		"the networks as JSON":         {[]string{"list", "-c", timed, "--json"}, exitOK, `{"connectors":["httpjson"],"networks":[{"network":"im","connector":"httpjson","per_call":1,"per_second":1}]}`},
+		"the connectors":               {[]string{"list"}, exitOK, "no network is configured: sync.providers names them\nconnectors: "},
+		"the networks as JSON":         {[]string{"list", "-c", timed, "--json"}, exitOK, `,"networks":[{"network":"im","connector":"httpjson","per_call":1,"per_second":1}]}`},
 		"an unknown key":               {[]string{"list", "-c", provider(", txt: /a")}, exitUsage, "txt"},
 		"a value that can't be":        {[]string{"list", "-c", provider(", per_second: 0")}, exitUsage, "im: per_second: use 0.001 to 1000"},
 		"an unknown connector":         {[]string{"list", "-c", write(t, "sync: { providers: [ { network: im, connector: icq } ] }\n")}, exitUsage, `connector "icq" of im is not known`},
@@ -57,5 +64,39 @@ func TestAnAccountIsReadNow(t *testing.T) {
 		if code != c.code || !strings.Contains(out+stderr, c.want) {
 			t.Errorf("%s: exit %d, printed %q %q; want exit %d and %q", sentence, code, out, stderr, c.code, c.want)
 		}
+	}
+}
+
+// A connector that is dialled reads nothing unless it runs, which the command sees to.
+func TestProviderTestRunsAConnectorThatNeedsIt(t *testing.T) {
+	bot := qq.New("20001", "s3cret")
+	bot.Say(10001, "Back at six")
+	listen := peer.Host() + ":6700"
+	config := write(t, fmt.Sprintf("sync: { providers: [ { network: qq, connector: qq, mode: reverse, listen: %q, token: s3cret, timeout: 20s } ] }\n", listen))
+	ctx, cancel := context.WithCancel(t.Context())
+	var dialling sync.WaitGroup
+	dialling.Go(func() {
+		for ctx.Err() == nil {
+			_ = bot.Dial(ctx, "ws://"+listen, nil)
+			select {
+			case <-time.After(10 * time.Millisecond):
+			case <-ctx.Done():
+			}
+		}
+	})
+	code, out, stderr := command(t, nil, "provider", "test", "qq", "10001", "-c", config)
+	cancel()
+	dialling.Wait()
+	if code != exitOK || !strings.Contains(out, `shows      "Back at six"`) {
+		t.Errorf("exit %d, printed %q %q", code, out, stderr)
+	}
+	l, err := net.Listen("tcp", listen)
+	if err != nil {
+		t.Fatalf("the command left its listener: %v", err)
+	}
+	defer l.Close()
+	began := time.Now()
+	if code, out, stderr := command(t, nil, "provider", "test", "qq", "10001", "-c", config); code != exitFailed || !strings.Contains(stderr, "in use") || time.Since(began) > 10*time.Second {
+		t.Errorf("where the address is taken: exit %d after %v, printed %q %q", code, time.Since(began), out, stderr)
 	}
 }

@@ -53,9 +53,8 @@ func (b *bot) stranger(ctx context.Context, account string) (string, error) {
 	}
 	var p profile
 	err = b.call(ctx, "get_stranger_info", params{UserID: n, NoCache: true}, &p)
-	var refused refusal
 	switch {
-	case errors.As(err, &refused):
+	case errors.Is(err, errRefused):
 		var status struct{ Online bool }
 		if b.call(ctx, "get_status", params{}, &status) != nil || !status.Online { // it says nothing of the account then
 			return "", fmt.Errorf("the bot is not logged in at QQ: log it in again: %w", err)

@@ -26,10 +26,7 @@ type httpAPI struct {
 }
 
 func (h *httpAPI) call(ctx context.Context, action string, p params) (json.RawMessage, error) {
-	body, err := json.Marshal(p)
-	if err != nil {
-		return nil, err
-	}
+	body, _ := json.Marshal(p) // a number and a truth always can
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(h.base, "/")+"/"+action, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
@@ -46,7 +43,7 @@ func (h *httpAPI) call(ctx context.Context, action string, p params) (json.RawMe
 	if res.StatusCode != http.StatusOK {
 		return nil, (&answer{Retcode: bare(strconv.Itoa(res.StatusCode)), Message: bare(http.StatusText(res.StatusCode))}).err()
 	}
-	raw, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+	raw, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	if err != nil {
 		return nil, err
 	}
@@ -71,8 +68,6 @@ func bearer(h http.Header, token sigsync.Secret) error {
 
 const writeWithin = 5 * time.Second
 
-var errClosed = errors.New("the bot's websocket is closed")
-
 // session carries calls over a websocket, whoever dialled it (OneBot 11, communication/ws and ws-reverse). Events come over it too
 // and are dropped: none tells of a text. TCP's keepalive ends it when the other machine is gone.
 type session struct {
@@ -84,10 +79,6 @@ type session struct {
 	mu    sync.Mutex
 	calls map[string]chan answer // by echo; as many as there are calls at a time
 	last  int64
-}
-
-func newSession(conn *websocket.Conn) *session {
-	return &session{conn: conn, calls: map[string]chan answer{}, ended: make(chan struct{})}
 }
 
 // run reads what comes until the websocket ends or ctx does, and says why.
@@ -104,7 +95,7 @@ func (s *session) read() error {
 	for {
 		_, raw, err := s.conn.ReadMessage()
 		if err != nil {
-			return fmt.Errorf("%w: %w", errClosed, err)
+			return fmt.Errorf("the bot's websocket is closed: %w", err)
 		}
 		a, err := parseAnswer(raw)
 		if err != nil {
@@ -135,7 +126,7 @@ func (s *session) call(ctx context.Context, action string, p params) (json.RawMe
 		delete(s.calls, echo)
 		s.mu.Unlock()
 	}()
-	if err := s.write(request{action, p, echo}); err != nil {
+	if err := s.write(map[string]any{"action": action, "params": p, "echo": echo}); err != nil {
 		return nil, err
 	}
 	select {
@@ -149,13 +140,13 @@ func (s *session) call(ctx context.Context, action string, p params) (json.RawMe
 }
 
 // write ends the websocket where it fails: half a frame may be sent.
-func (s *session) write(r request) error {
+func (s *session) write(call any) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	_ = s.conn.SetWriteDeadline(time.Now().Add(writeWithin)) // fails where the writing does
-	if err := s.conn.WriteJSON(r); err != nil {
+	if err := s.conn.WriteJSON(call); err != nil {
 		_ = s.conn.Close()
-		return fmt.Errorf("%w: %w", errClosed, err)
+		return fmt.Errorf("the bot's websocket is closed: %w", err)
 	}
 	return nil
 }

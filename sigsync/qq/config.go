@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/callsign-as/callsign/sigsync"
@@ -22,7 +21,7 @@ type Config struct {
 	Token  sigsync.Secret `yaml:"token" doc:"the access token that the bots are configured with; mode reverse needs one"`
 
 	Friends    bool          `yaml:"friends" doc:"read the texts of a bot's friends with one call where its list has them"`
-	FriendsAge time.Duration `yaml:"friends_age" doc:"for how long a list is used before it is read again, 1s to 10m"`
+	FriendsAge time.Duration `yaml:"friends_age" doc:"for how long a list is used before it is read again, 100ms to 10m"`
 	PerCall    int           `yaml:"per_call" doc:"accounts of one read, 1 to 1000; more than 1 only where nearly all are friends of bots whose lists have texts: the others are asked for one by one"`
 	PerSecond  float64       `yaml:"per_second" doc:"reads a second, 0.001 to 100; a node makes no more calls than that either"`
 	Timeout    time.Duration `yaml:"timeout" doc:"of a call, 100ms to 30s"`
@@ -40,37 +39,30 @@ func (c *Config) Limits() sigsync.Limits {
 
 // Validate reports the first thing that can't work.
 func (c *Config) Validate() error {
-	schemes := map[string]string{"http": "http", "ws": "ws", "reverse": ""}
-	scheme, known := schemes[c.Mode]
 	reverse := c.Mode == "reverse"
 	switch {
-	case !known:
+	case c.Mode != "http" && c.Mode != "ws" && !reverse:
 		return fmt.Errorf("mode %q: use http, ws or reverse", c.Mode)
 	case !reverse && (len(c.URLs) == 0 || len(c.URLs) > maxBots):
-		return fmt.Errorf("urls: name 1 to %d bots, like %s://127.0.0.1:3000", maxBots, scheme)
+		return fmt.Errorf("urls: name 1 to %d bots, like %s://127.0.0.1:3000", maxBots, c.Mode)
 	case reverse == (c.Listen == "") || reverse && len(c.URLs) > 0:
 		return errors.New("listen and urls: mode reverse needs listen, where the bots dial, and the others urls: leave the other one away")
 	case reverse && c.Token == "":
 		return errors.New("token: mode reverse needs one, or anybody could be the bot and say what people wrote")
-	case c.FriendsAge < time.Second || c.FriendsAge > 10*time.Minute:
-		return errors.New("friends_age: use 1s to 10m")
 	case c.PerCall < 1 || c.PerCall > 1000 || c.PerCall > 1 && !c.Friends:
 		return errors.New("per_call: use 1 to 1000, and more than 1 with friends only")
 	case !(c.PerSecond >= 0.001 && c.PerSecond <= 100):
 		return errors.New("per_second: use 0.001 to 100")
-	case c.Timeout < 100*time.Millisecond || c.Timeout > 30*time.Second:
-		return errors.New("timeout: use 100ms to 30s")
+	case min(c.FriendsAge, c.Timeout) < 100*time.Millisecond || c.FriendsAge > 10*time.Minute || c.Timeout > 30*time.Second:
+		return errors.New("friends_age: use 100ms to 10m, and timeout: 100ms to 30s")
 	}
 	if host, _, err := net.SplitHostPort(c.Listen); reverse && (err != nil || host == "") {
 		return fmt.Errorf("listen %q: write it like 127.0.0.1:6700", c.Listen)
 	}
-	for _, raw := range c.URLs {
+	for i, raw := range c.URLs {
 		u, err := url.Parse(raw)
-		if err != nil || u.Host == "" || strings.TrimSuffix(u.Scheme, "s") != strings.TrimSuffix(scheme, "s") {
-			return fmt.Errorf("urls: %q: in mode %s write it like %s://127.0.0.1:3000", raw, c.Mode, scheme)
-		}
-		if u.User != nil || u.RawQuery != "" {
-			return fmt.Errorf("urls: %s: no user and no query: the secret belongs into token", u.Host)
+		if err != nil || u.Host == "" || u.Scheme != c.Mode && u.Scheme != c.Mode+"s" || u.User != nil || u.RawQuery != "" {
+			return fmt.Errorf("urls: number %d: write it like %s://127.0.0.1:3000, without a user or a query: the secret belongs into token", i+1, c.Mode)
 		}
 	}
 	return nil

@@ -28,7 +28,7 @@ const (
 
 // converse has a bot asked until its websocket ends or ctx does, and says why.
 func (p *Provider) converse(ctx context.Context, name string, conn *websocket.Conn) error {
-	s := newSession(conn)
+	s := &session{conn: conn, calls: map[string]chan answer{}, ended: make(chan struct{})}
 	b := &bot{p: p, name: name, api: s}
 	p.add(b)
 	p.log.Info("a bot is connected", "bot", name)
@@ -44,11 +44,10 @@ func (p *Provider) keepDialled(ctx context.Context, url string) {
 		if err == nil {
 			err = p.converse(ctx, url, conn)
 		}
-		if ctx.Err() != nil {
-			return
+		if ctx.Err() == nil {
+			p.remove(nil, err)
+			p.log.Warn("a bot can't be asked; it is dialled again", "bot", url, "err", err, "again_in", dialAgain)
 		}
-		p.remove(nil, err)
-		p.log.Warn("a bot can't be asked; it is dialled again", "bot", url, "err", err, "again_in", dialAgain)
 		select {
 		case <-time.After(dialAgain):
 		case <-ctx.Done():
@@ -61,8 +60,7 @@ func (p *Provider) dial(ctx context.Context, url string) (*websocket.Conn, error
 	if err := bearer(header, p.c.Token); err != nil {
 		return nil, err
 	}
-	dialer := websocket.Dialer{HandshakeTimeout: p.c.Timeout}
-	conn, res, err := dialer.DialContext(ctx, url, header)
+	conn, res, err := (&websocket.Dialer{HandshakeTimeout: p.c.Timeout}).DialContext(ctx, url, header)
 	if res != nil && (res.StatusCode == http.StatusUnauthorized || res.StatusCode == http.StatusForbidden) {
 		return nil, fmt.Errorf("%w: %s", sigsync.ErrCredentials, res.Status)
 	}
@@ -83,19 +81,17 @@ func (p *Provider) listen(ctx context.Context, all *sync.WaitGroup) error {
 			http.Error(w, err.Error(), status)
 			return
 		}
-		up := websocket.Upgrader{HandshakeTimeout: headerWithin}
-		conn, err := up.Upgrade(w, r, nil)
+		conn, err := (&websocket.Upgrader{HandshakeTimeout: headerWithin}).Upgrade(w, r, nil)
 		if err != nil {
 			return // it was answered
 		}
 		self := r.Header.Get("X-Self-ID")
-		inside := func() {
+		select {
+		case in <- func() {
 			if err := p.converse(ctx, self, conn); ctx.Err() == nil {
 				p.log.Warn("a bot can't be asked until it dials again", "bot", self, "err", err)
 			}
-		}
-		select {
-		case in <- inside:
+		}:
 		case <-ctx.Done():
 			_ = conn.Close()
 		}
@@ -122,11 +118,9 @@ func (p *Provider) refuses(h http.Header) (status int, err error) {
 	if err := bearer(want, p.c.Token); err != nil {
 		return http.StatusServiceUnavailable, errors.New("the token can't be read here")
 	}
-	given := h.Get("Authorization")
 	_, err = parseAccount(h.Get("X-Self-ID"))
-	role := h.Get("X-Client-Role")
-	switch {
-	case subtle.ConstantTimeCompare([]byte(given), []byte(want.Get("Authorization"))) != 1:
+	switch role := h.Get("X-Client-Role"); {
+	case subtle.ConstantTimeCompare([]byte(h.Get("Authorization")), []byte(want.Get("Authorization"))) != 1:
 		return http.StatusForbidden, errors.New("no token, or a wrong one: configure the bot with the one of this network")
 	case err != nil:
 		return http.StatusBadRequest, fmt.Errorf("X-Self-ID: %w: log the bot in first", err)

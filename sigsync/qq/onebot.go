@@ -13,18 +13,8 @@ import (
 	"github.com/callsign-as/callsign/sigsync"
 )
 
-// maxAnswer bounds an answer, or any frame of a bot, in bytes: a list of friends has some 500 for each.
+// maxAnswer bounds an answer, or any frame of a bot, in bytes: a list of friends has some 500 for each. No more is read.
 const maxAnswer = 8 << 20
-
-// restAfter is for how long a bot that is asked too much is left alone.
-const restAfter = time.Minute
-
-// request is a call over a websocket (OneBot 11, communication/ws).
-type request struct {
-	Action string `json:"action"`
-	Params params `json:"params"`
-	Echo   string `json:"echo,omitempty"`
-}
 
 // params are what the calls take that are made here; without NoCache a bot may tell what QQ's client read days ago.
 type params struct {
@@ -43,17 +33,13 @@ type answer struct {
 	PostType bare            `json:"post_type"`
 }
 
-// refusal is why the bot could not do a call.
-type refusal struct{ error }
+var errRefused = errors.New("the bot refuses")
 
-// errNoAction says that a build of a bot has no such call.
-var errNoAction = errors.New("the bot has no such call")
+// errNoAction is another build's call.
+var errNoAction = errors.New("this build of the bot has no such call")
 
 // parseAnswer reads an answer or an event. A body that is no UTF-8 is refused: encoding/json would change it in silence.
 func parseAnswer(raw []byte) (a answer, err error) {
-	if len(raw) > maxAnswer {
-		return a, fmt.Errorf("the bot's answer is longer than %d bytes", maxAnswer)
-	}
 	if !utf8.Valid(raw) {
 		return a, errors.New("the bot's answer is no UTF-8")
 	}
@@ -74,9 +60,9 @@ func (a *answer) err() error {
 	case "404", "1404":
 		return errNoAction
 	case "429", "503":
-		return &sigsync.LimitedError{After: restAfter}
+		return &sigsync.LimitedError{After: time.Minute}
 	}
-	return refusal{fmt.Errorf("the bot answers %s %.200q", a.Retcode, a.Message+a.Wording)}
+	return fmt.Errorf("%w: retcode %s %.200q", errRefused, a.Retcode, a.Message+a.Wording)
 }
 
 // bare is a number, or the same in quotes, as builds write them.
@@ -99,10 +85,10 @@ type profile struct {
 }
 
 // errOfAccount says nothing of other accounts.
-var (
-	errOfAccount = errors.New("the bot has no text of it")
-	errNoText    = errors.New("this build of the bot doesn't tell what accounts say (long_nick): use one that does, see sigsync/qq/README.md")
-)
+var errOfAccount = errors.New("the bot has no text of it")
+
+// errNoText is so for every account.
+var errNoText = errors.New("this build of the bot doesn't tell what accounts say (long_nick): use one that does, see sigsync/qq/README.md")
 
 // text is what the account says. A profile that has neither text nor name was not read: it clears nothing.
 func (p *profile) text() (string, error) {

@@ -32,8 +32,6 @@ type Provider struct {
 	away error         // why there is none
 }
 
-var errNoBot = errors.New("no bot is connected")
-
 // New makes a Provider. Modes ws and reverse read only while it Runs.
 func New(c Config, log *slog.Logger) (*Provider, error) {
 	if err := c.Validate(); err != nil {
@@ -42,7 +40,7 @@ func New(c Config, log *slog.Logger) (*Provider, error) {
 	if _, err := c.Token.Read(); err != nil {
 		return nil, fmt.Errorf("token: %w", err)
 	}
-	p := &Provider{c: c, log: log, pace: rate.NewLimiter(rate.Limit(c.PerSecond), max(1, int(c.PerSecond))), came: make(chan struct{}), away: errNoBot}
+	p := &Provider{c: c, log: log, pace: rate.NewLimiter(rate.Limit(c.PerSecond), max(1, int(c.PerSecond))), came: make(chan struct{}), away: errors.New("no bot is connected")}
 	if c.Mode == "http" {
 		client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }} // else the token goes elsewhere
 		for _, u := range c.URLs {
@@ -59,6 +57,8 @@ func (p *Provider) Limits() sigsync.Limits { return p.c.Limits() }
 func (p *Provider) Run(ctx context.Context) error {
 	var all sync.WaitGroup
 	defer all.Wait()
+	ctx, cancel := context.WithCancel(ctx) // a listener that fails ends the rest too
+	defer cancel()
 	switch p.c.Mode {
 	case "reverse":
 		return p.listen(ctx, &all)
@@ -139,5 +139,5 @@ func (p *Provider) remove(b *bot, why error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.bots = slices.DeleteFunc(p.bots, func(other *bot) bool { return other == b })
-	p.away = fmt.Errorf("%w: %w", errNoBot, why)
+	p.away = fmt.Errorf("no bot is connected: %w", why)
 }

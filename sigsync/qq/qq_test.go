@@ -176,7 +176,7 @@ func TestWhatAnAccountSaysIsReadEveryWay(t *testing.T) {
 				b := peerqq.New("20001", token)
 				bot(b)
 				c := reach(t, b)
-				c.FriendsAge = time.Second
+				c.FriendsAge = 100 * time.Millisecond
 				isRead(t, target{c, strconv.FormatInt(account, 10), func(text string) { b.Say(account, text) }})
 				if lists, singles := b.Calls("get_friend_list"), b.Calls("get_stranger_info"); b.Listed && singles > 0 || !b.Listed && lists > 1 {
 					t.Errorf("the list was read %d times and accounts %d: want one way, found once", lists, singles)
