@@ -28,6 +28,7 @@ var arrows = map[string][]string{
 	"sigsync":          {"."},
 	"sigsync/httpjson": {".", "sigsync"},
 	"sigsync/qq":       {".", "sigsync"},
+	"sigsync/fetion":   {".", "sigsync"},
 	"store":            {"."},
 	"store/sqlite":     {".", "store"},
 	"store/postgres":   {".", "store"},
@@ -38,7 +39,10 @@ var arrows = map[string][]string{
 	"cmd/callsign":     {"*"},
 	"deploy/peer":      {},
 	"deploy/peer/qq":   {},
-	"deploy/e2e":       {"*"},
+
+	"deploy/peer/fetion": {},
+
+	"deploy/e2e": {"*"},
 
 	"deploy/bench/harm":        {},
 	"deploy/bench/calls":       {},

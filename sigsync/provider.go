@@ -65,6 +65,8 @@ var (
 	ErrCredentials = errors.New("the network refuses our credentials")
 	// ErrNoAccount says that the network has no such account, or doesn't show it.
 	ErrNoAccount = errors.New("the network has no such account")
+	// ErrUnwatched says that a Watcher knows nothing without its connection, which this node doesn't have.
+	ErrUnwatched = errors.New("the network tells nothing but to who is connected, and this node isn't")
 )
 
 // LimitedError says that the network wants to be left alone for a while.

@@ -18,6 +18,7 @@ import (
 	"github.com/callsign-as/callsign"
 	"github.com/callsign-as/callsign/api"
 	"github.com/callsign-as/callsign/sigsync"
+	"github.com/callsign-as/callsign/sigsync/fetion"
 	"github.com/callsign-as/callsign/sigsync/httpjson"
 	"github.com/callsign-as/callsign/sigsync/qq"
 )
@@ -43,6 +44,7 @@ type connector func(decode func(any) error) (sigsync.Limits, func(*slog.Logger) 
 // connectors are the ways to read a network.
 var connectors = map[string]connector{
 	"httpjson": connect(httpjson.DefaultConfig, func(c httpjson.Config, _ *slog.Logger) (sigsync.Provider, error) { return httpjson.New(c, nil) }),
+	"fetion":   connect(fetion.DefaultConfig, func(c fetion.Config, log *slog.Logger) (sigsync.Provider, error) { return fetion.New(c, log) }),
 	"qq":       connect(qq.DefaultConfig, func(c qq.Config, log *slog.Logger) (sigsync.Provider, error) { return qq.New(c, log) }),
 }
 
@@ -228,7 +230,11 @@ func readOne(ctx context.Context, provider sigsync.Provider, account string) (ch
 	defer cancel()
 	runner, runs := provider.(sigsync.Runner)
 	if !runs {
-		return provider.Read(ctx, []string{account})
+		changes, err = provider.Read(ctx, []string{account})
+		if watcher, watches := provider.(sigsync.Watcher); watches && errors.Is(err, sigsync.ErrUnwatched) {
+			return watchOne(ctx, watcher, account)
+		}
+		return changes, err
 	}
 	ended := make(chan error, 1)
 	go func() {
@@ -241,4 +247,33 @@ func readOne(ctx context.Context, provider sigsync.Provider, account string) (ch
 		return changes, why
 	}
 	return changes, err
+}
+
+// watchOne connects, and waits until the network tells what an account says.
+func watchOne(ctx context.Context, watcher sigsync.Watcher, account string) ([]callsign.Change, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	follow := make(chan sigsync.Follow, 1)
+	follow <- sigsync.Follow{Accounts: []string{account}}
+	heard := make(chan callsign.Change, 1)
+	err := watcher.Watch(ctx, follow, func(changes []callsign.Change) {
+		for _, c := range changes {
+			if c.Account == account {
+				select {
+				case heard <- c:
+					cancel()
+				default: // the first is enough
+				}
+			}
+		}
+	})
+	select {
+	case c := <-heard:
+		return []callsign.Change{c}, nil
+	default:
+	}
+	if err != nil {
+		return nil, err
+	}
+	return nil, fmt.Errorf("%w: it told nothing within %v, it may not have consented", sigsync.ErrNoAccount, readWithin)
 }
