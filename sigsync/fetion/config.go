@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/callsign-as/callsign/sigsync"
@@ -12,7 +13,6 @@ import (
 // Config is the account by which the service is watched, and where that logs in.
 type Config struct {
 	Address  string         `yaml:"address" doc:"the SIP-C server, like 192.0.2.1:8080"`
-	Domain   string         `yaml:"domain" doc:"the service's domain"`
 	SID      string         `yaml:"sid" doc:"our account's Fetion number"`
 	UserID   uint32         `yaml:"user_id" doc:"our account's number inside the service, which its sign-on told"`
 	Mobile   string         `yaml:"mobile" doc:"our account's mobile number, like 13800138000"`
@@ -23,7 +23,7 @@ type Config struct {
 
 // DefaultConfig lacks the account.
 func DefaultConfig() Config {
-	return Config{Domain: "fetion.com.cn", Name: "Callsign", Timeout: 30 * time.Second}
+	return Config{Name: "Callsign", Timeout: 30 * time.Second}
 }
 
 // Limits are what a Provider of c keeps to: one login, which is told of changes.
@@ -35,14 +35,10 @@ func (c *Config) Validate() error {
 	switch {
 	case err != nil || host == "":
 		return fmt.Errorf("address %q: write it like 192.0.2.1:8080", c.Address)
-	case !isToken(c.Domain):
-		return fmt.Errorf("domain %q: write it like fetion.com.cn", c.Domain)
-	case !isSID(c.SID) || c.UserID == 0:
-		return errors.New("sid and user_id: our account's two numbers in the service are missing")
-	case number(c.Mobile) == 0:
-		return fmt.Errorf("mobile %q: write our account's number like 13800138000", c.Mobile)
-	case c.Password == "":
-		return errors.New("password: our account's is missing")
+	case !isSID(c.SID) || c.UserID == 0 || number(c.Mobile) == 0 || c.Password == "":
+		return errors.New("sid, user_id, mobile and password: our account's are needed, its mobile number like 13800138000")
+	case c.Name == "" || strings.ContainsAny(c.Name, "<>&\"\r\n"):
+		return fmt.Errorf("name %q: write what people know you by, without markup", c.Name)
 	case c.Timeout < time.Second || c.Timeout > 5*time.Minute:
 		return errors.New("timeout: use 1s to 5m")
 	}

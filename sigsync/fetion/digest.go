@@ -30,13 +30,10 @@ func parseChallenge(value string) (c challenge, err error) {
 	return c, nil
 }
 
-// exponentDigits is how much of a key's hexadecimal digits is its exponent; the modulus is before it.
-const exponentDigits = 6
-
 // response answers c: the nonce, the hashed password and a key of ours, encrypted for the server. Without the account's number inside
 // the service the hash of a password would be the same everywhere.
 func (c challenge) response(user uint32, password string) (string, error) {
-	at := len(c.key) - exponentDigits
+	at := len(c.key) - 6 // hexadecimal digits of the exponent; the modulus is before it
 	if at < 256 || at > 1024 {
 		return "", errors.New("fetion: the server's key has neither 1024 bits nor up to 4096")
 	}

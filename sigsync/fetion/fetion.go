@@ -43,7 +43,7 @@ func New(c Config, log *slog.Logger) (*Provider, error) {
 	if _, err := c.Password.Read(); err != nil {
 		return nil, fmt.Errorf("password: %w", err)
 	}
-	return &Provider{c: c, log: log, dial: new(net.Dialer).DialContext}, nil
+	return &Provider{c: c, log: log, dial: (&net.Dialer{Timeout: c.Timeout}).DialContext}, nil
 }
 
 // Limits implements sigsync.Provider.
@@ -88,26 +88,23 @@ func (p *Provider) login(ctx context.Context, follow <-chan sigsync.Follow, chan
 	if err != nil {
 		return fmt.Errorf("%w: password: %w", sigsync.ErrCredentials, err)
 	}
-	within, cancel := context.WithTimeout(ctx, p.c.Timeout)
-	defer cancel()
-	conn, err := p.dial(within, "tcp", p.c.Address)
+	conn, err := p.dial(ctx, "tcp", p.c.Address)
 	if err != nil {
 		return err
 	}
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	defer conn.Close()
-	s := &session{c: &p.c, conn: conn, r: bufio.NewReaderSize(conn, maxLine), listed: map[string]bool{}, asked: map[string]string{}, log: p.log}
+	s := &session{c: &p.c, conn: conn, r: bufio.NewReaderSize(conn, maxLine), listed: map[string]bool{}, calls: 1, log: p.log}
 	s.heard = func(account string, heard profile) { p.heard(account, heard, changed) }
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Now()) }) // a login that ends with ctx
-	err = s.login(password)
-	if !stop() || err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
-		return err
+	if err = s.login(password); err == nil {
+		p.setSaid(map[string]said{})
+		defer p.setSaid(nil)
+		err = s.run(ctx, follow)
 	}
-	p.setSaid(map[string]said{})
-	defer p.setSaid(nil)
-	return s.run(ctx, follow)
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
 }
 
 func (p *Provider) setSaid(said map[string]said) {
@@ -116,7 +113,7 @@ func (p *Provider) setSaid(said map[string]said) {
 	p.said = said
 }
 
-// heard keeps what was heard, and passes texts on.
+// heard keeps what was heard, and passes on what the account says, which may be as before.
 func (p *Provider) heard(account string, heard profile, changed func(callsign.Change)) {
 	now := time.Now()
 	p.mu.Lock()
@@ -127,6 +124,8 @@ func (p *Provider) heard(account string, heard profile, changed func(callsign.Ch
 	}
 	if heard.Impresa != nil {
 		says.Change, says.tells = callsign.Change{Account: account, Text: *heard.Impresa, Stamp: callsign.TimedStamp(now), At: now}, true
+	}
+	if says.tells {
 		changed(says.Change)
 	}
 	p.said[account] = says

@@ -12,12 +12,12 @@ import (
 
 // What a message may have at most; beyond it the connection is given up.
 const (
-	maxLine    = 4 << 10 // bytes
-	maxFields  = 64
-	maxBody    = 1 << 20 // bytes
-	version    = "SIP-C/4.0"
-	lengthName = "L"
+	maxLine   = 4 << 10 // bytes
+	maxFields = 64
+	maxBody   = 1 << 20 // bytes
 )
+
+const version = "SIP-C/4.0"
 
 // message is a request or an answer of SIP-C/4.0: SIP's shape with header fields of one or two letters.
 type message struct {
@@ -51,12 +51,12 @@ func (m *message) append(b []byte) []byte {
 		b = fmt.Appendf(b, "%s: %s\r\n", f.Name, f.Value)
 	}
 	if len(m.Body) > 0 {
-		b = fmt.Appendf(b, "%s: %d\r\n", lengthName, len(m.Body))
+		b = fmt.Appendf(b, "L: %d\r\n", len(m.Body))
 	}
 	return append(append(b, "\r\n"...), m.Body...)
 }
 
-// readMessage reads one; r's buffer bounds a line. io.EOF is a connection that ended between two.
+// readMessage reads one; r's buffer bounds a line.
 func readMessage(r *bufio.Reader) (m message, err error) {
 	line, err := readLine(r)
 	for err == nil && line == "" { // what keeps a connection open
@@ -71,9 +71,6 @@ func readMessage(r *bufio.Reader) (m message, err error) {
 	length := 0
 	for {
 		line, err := readLine(r)
-		if errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
-		}
 		if err != nil {
 			return m, err
 		}
@@ -87,7 +84,7 @@ func readMessage(r *bufio.Reader) (m message, err error) {
 			return m, fmt.Errorf("fetion: the header field %.40q has no name", line)
 		case len(m.Fields) == maxFields:
 			return m, fmt.Errorf("fetion: a message has more than %d header fields", maxFields)
-		case name != lengthName:
+		case name != "L":
 			m.Fields = append(m.Fields, field{name, value})
 		default:
 			if length, err = strconv.Atoi(value); err != nil || length < 0 || length > maxBody {
@@ -98,7 +95,7 @@ func readMessage(r *bufio.Reader) (m message, err error) {
 	if length > 0 {
 		var body bytes.Buffer // grows with what comes, not with what is announced
 		if _, err := io.CopyN(&body, r, int64(length)); err != nil {
-			return m, io.ErrUnexpectedEOF
+			return m, err
 		}
 		m.Body = body.Bytes()
 	}
@@ -108,15 +105,10 @@ func readMessage(r *bufio.Reader) (m message, err error) {
 // readLine reads a line without its end.
 func readLine(r *bufio.Reader) (string, error) {
 	line, err := r.ReadSlice('\n')
-	switch {
-	case errors.Is(err, bufio.ErrBufferFull):
-		return "", fmt.Errorf("fetion: a line is longer than %d bytes", r.Size())
-	case errors.Is(err, io.EOF) && len(line) > 0:
-		return "", io.ErrUnexpectedEOF
-	case err != nil:
-		return "", err
+	if errors.Is(err, bufio.ErrBufferFull) {
+		err = fmt.Errorf("fetion: a line is longer than %d bytes", r.Size())
 	}
-	return strings.TrimRight(string(line), "\r\n"), nil
+	return strings.TrimRight(string(line), "\r\n"), err
 }
 
 // parseStart reads the first line.

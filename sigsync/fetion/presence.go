@@ -51,8 +51,7 @@ func parseContacts(body []byte) (map[string]string, error) {
 	}
 	contacts := map[string]string{}
 	for _, b := range results.Buddies {
-		rest, _ := strings.CutPrefix(b.URI, "sip:")
-		if sid, _, _ := strings.Cut(rest, "@"); isSID(sid) {
+		if sid, _, _ := strings.Cut(strings.TrimPrefix(b.URI, "sip:"), "@"); isSID(sid) {
 			contacts[b.ID] = sid
 		}
 	}
@@ -71,11 +70,4 @@ func number(mobile string) callsign.MSISDN {
 	}
 	m, _ := callsign.ParseMSISDN("86" + mobile)
 	return m
-}
-
-// quoted is a text for an attribute's value.
-func quoted(s string) string {
-	var b strings.Builder
-	_ = xml.EscapeText(&b, []byte(s))
-	return b.String()
 }

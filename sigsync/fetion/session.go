@@ -17,6 +17,7 @@ import (
 const (
 	// keepAlive is how often we tell that we are there; a server from which nothing comes for quietFor is gone.
 	keepAlive, quietFor = time.Minute, 3 * time.Minute
+	domain              = "fetion.com.cn"
 	// maxContacts bounds whom one account of ours can follow; more are left out, and said.
 	maxContacts = 10_000
 	// onOurList is the answer for whom we asked for before.
@@ -32,39 +33,27 @@ type session struct {
 	contacts map[string]string // on our list: numbers inside the service to Fetion numbers
 	listed   map[string]bool   // Fetion numbers on it, or asked for
 	asking   []string          // to be asked for their consent
-	consent  bool              // one is asked now
-	asked    map[string]string // call to the account that it is about, "" for what is about none
-	since    time.Time         // when the oldest of these was sent
+	consent  string            // the call by which one is asked now; "": none is
 	heard    func(account string, p profile)
 	log      *slog.Logger
 }
 
-// send sends a request with the fields that all have. It gives the call's number.
-func (s *session) send(method, sequence, event string, body string, more ...field) (string, error) {
-	call := strconv.Itoa(max(1, s.calls))
-	m := message{Method: method, To: s.c.Domain, Body: []byte(body), Fields: append([]field{
-		{"F", s.c.SID}, {"I", call}, {"Q", sequence + " " + method},
+// send sends a request of the call that is the last, with the fields that all have.
+func (s *session) send(method, sequence, body string, more ...field) error {
+	m := message{Method: method, To: domain, Body: []byte(body), Fields: append([]field{
+		{"F", s.c.SID}, {"I", strconv.Itoa(s.calls)}, {"Q", sequence + " " + method},
 	}, more...)}
-	if event != "" {
-		m.Fields = append(m.Fields, field{"N", event})
-	}
 	_ = s.conn.SetWriteDeadline(time.Now().Add(s.c.Timeout)) // fails where the writing does
 	_, err := s.conn.Write(m.append(nil))
-	return call, err
+	return err
 }
 
 // login registers: it asks for a challenge and answers it. Both are one call.
 func (s *session) login(password string) error {
 	_ = s.conn.SetReadDeadline(time.Now().Add(s.c.Timeout))
-	if _, err := s.send("R", "1", "", "", field{"CN", "C0FFEE00C0FFEE00"}, field{"CL", `type="pc",version="4.0.2510"`}); err != nil {
-		return err
-	}
-	asked, err := readMessage(s.r)
+	asked, err := s.register("1", 401, "", field{"CN", "C0FFEE00C0FFEE00"}, field{"CL", `type="pc",version="4.0.2510"`})
 	if err != nil {
 		return err
-	}
-	if asked.Code != 401 {
-		return refusal("the login", asked)
 	}
 	c, err := parseChallenge(asked.field("W"))
 	if err != nil {
@@ -76,42 +65,44 @@ func (s *session) login(password string) error {
 	}
 	body := `<args><device accept-language="default" machine-code="" /><caps value="3FF" /><events value="7F" /><user-info mobile-no="` + s.c.Mobile +
 		`" user-id="` + strconv.FormatUint(uint64(s.c.UserID), 10) + `"><personal version="0" attributes="v4default" /><custom-config version="0" />` +
-		`<contact-list version="0" buddy-attributes="v4default" /></user-info><credentials domains="` + s.c.Domain + `" /><presence><basic value="400" desc="" /></presence></args>`
-	if _, err := s.send("R", "2", "", body, field{"A", `Digest algorithm="SHA1-sess-v4",response="` + response + `"`}); err != nil {
-		return err
-	}
-	in, err := readMessage(s.r)
+		`<contact-list version="0" buddy-attributes="v4default" /></user-info><credentials domains="` + domain + `" /><presence><basic value="400" desc="" /></presence></args>`
+	in, err := s.register("2", 200, body, field{"A", `Digest algorithm="SHA1-sess-v4",response="` + response + `"`})
 	if err != nil {
 		return err
-	}
-	if in.Code != 200 {
-		return refusal("our credentials", in)
 	}
 	s.contacts, err = parseContacts(in.Body)
 	for _, sid := range s.contacts {
 		s.listed[sid] = true
 	}
-	s.calls = 1
 	return err
 }
 
-// refusal is what an answer of the server means: 4xx to a login is about who asks.
+// register sends one of the two requests of a login, and wants it answered by want.
+func (s *session) register(sequence string, want int, body string, more ...field) (m message, err error) {
+	if err := s.send("R", sequence, body, more...); err != nil {
+		return m, err
+	}
+	if m, err = readMessage(s.r); err == nil && m.Code != want {
+		err = refusal("our login", m)
+	}
+	return m, err
+}
+
+// refusal is what an answer means: 4xx is about who asks.
 func refusal(what string, m message) error {
 	err := fmt.Errorf("fetion: the server answers %d %.40q to %s", m.Code, m.Reason, what)
-	if m.Code == 420 || m.Code == 421 {
+	switch {
+	case m.Code == 420 || m.Code == 421:
 		return fmt.Errorf("%w: %w: it wants a picture read: log in once with a client of its own", sigsync.ErrCredentials, err)
-	}
-	if m.Code >= 400 && m.Code < 500 {
+	case m.Code >= 400 && m.Code < 500:
 		return fmt.Errorf("%w: %w", sigsync.ErrCredentials, err)
 	}
 	return err
 }
 
-var errDeregistered = errors.New("fetion: somebody else logged in with our account: give it to Callsign alone")
-
 // run follows until the connection ends or ctx does, and says why. It owns a goroutine that reads.
 func (s *session) run(ctx context.Context, follow <-chan sigsync.Follow) error {
-	if err := s.request("SUB", "PresenceV4", `<args><subscription self="v4default;mail-count" buddy="v4default" version="0" /></args>`, ""); err != nil {
+	if err := s.request("SUB", "PresenceV4", `<args><subscription self="v4default;mail-count" buddy="v4default" version="0" /></args>`); err != nil {
 		return err
 	}
 	read, ended := make(chan message), make(chan error, 1)
@@ -138,14 +129,12 @@ func (s *session) run(ctx context.Context, follow <-chan sigsync.Follow) error {
 		for range read { // until the reader is gone
 		}
 	}()
-	alive, check := time.NewTicker(keepAlive), time.NewTicker(time.Second)
+	alive := time.NewTicker(keepAlive)
 	defer alive.Stop()
-	defer check.Stop()
 	for {
 		var err error
 		select {
 		case <-ctx.Done():
-			_, _ = s.send("R", "3", "", "", field{"X", "0"}) // we log out
 			return nil
 		case m, open := <-read:
 			if !open {
@@ -155,11 +144,7 @@ func (s *session) run(ctx context.Context, follow <-chan sigsync.Follow) error {
 		case f := <-follow:
 			err = s.follow(f)
 		case <-alive.C:
-			err = s.request("R", "KeepAlive", `<args><credentials domains="`+s.c.Domain+`" /></args>`, "")
-		case now := <-check.C:
-			if len(s.asked) > 0 && now.Sub(s.since) > s.c.Timeout {
-				err = fmt.Errorf("fetion: the server doesn't answer within %v", s.c.Timeout)
-			}
+			err = s.request("R", "KeepAlive", `<args><credentials domains="`+domain+`" /></args>`)
 		}
 		if err != nil {
 			return err
@@ -167,35 +152,24 @@ func (s *session) run(ctx context.Context, follow <-chan sigsync.Follow) error {
 	}
 }
 
-// request sends what is answered later; account is whom it is about.
-func (s *session) request(method, event, body, account string) error {
+// request sends a request of a new call, which is answered later.
+func (s *session) request(method, event, body string) error {
 	s.calls++
-	call, err := s.send(method, "1", event, body)
-	if len(s.asked) == 0 {
-		s.since = time.Now()
-	}
-	s.asked[call] = account
-	return err
+	return s.send(method, "1", body, field{"N", event})
 }
 
 // take takes what the server sent.
 func (s *session) take(m message) error {
-	if m.Method == "BN" {
-		return s.notice(m)
-	}
-	call := m.field("I")
-	account, ours := s.asked[call]
-	if !ours || m.Code < 200 {
-		return nil
-	}
-	delete(s.asked, call)
-	s.since = time.Now()
 	switch {
-	case account != "":
+	case m.Method == "BN":
+		return s.notice(m)
+	case m.Code < 200:
+		return nil
+	case s.consent != "" && m.field("I") == s.consent:
 		if m.Code >= 300 && m.Code != onOurList {
 			s.log.Warn("an account can't be followed: see its number, and whether there is room on our list", "code", m.Code)
 		}
-		s.consent = false
+		s.consent = ""
 		return s.ask()
 	case m.Code >= 300:
 		return refusal("a request", m)
@@ -215,7 +189,7 @@ func (s *session) notice(m message) error {
 	}
 	for _, e := range events {
 		if kind == "registration" && strings.EqualFold(e.Type, "deregistered") {
-			return errDeregistered
+			return errors.New("fetion: somebody else logged in with our account: give it to Callsign alone")
 		}
 		for _, c := range e.Contacts {
 			if isSID(c.Profile.SID) && (s.contacts[c.ID] != "" || len(s.contacts) < maxContacts) {
@@ -229,11 +203,13 @@ func (s *session) notice(m message) error {
 	return nil
 }
 
-// follow asks for those who aren't on our list. Who is gone stays on it: it costs nothing, and they may come back.
+// follow asks for those who aren't on our list, and tells of the others what was heard before they were followed. Who is gone stays on it: it costs nothing, and they may come back.
 func (s *session) follow(f sigsync.Follow) error {
 	for _, account := range f.Accounts {
 		switch {
-		case f.Gone || s.listed[account]:
+		case f.Gone:
+		case s.listed[account]:
+			s.heard(account, profile{}) // once more what was heard
 		case !isSID(account) || len(s.listed) >= maxContacts:
 			s.log.Warn("an account can't be followed: its name is no Fetion number, or we follow too many", "at_most", maxContacts)
 		default:
@@ -246,11 +222,11 @@ func (s *session) follow(f sigsync.Follow) error {
 
 // ask asks the next one for consent, one at a time.
 func (s *session) ask() error {
-	if len(s.asking) == 0 || s.consent {
+	if len(s.asking) == 0 || s.consent != "" {
 		return nil
 	}
 	account := s.asking[0]
-	s.asking, s.consent = s.asking[1:], true
-	return s.request("S", "AddBuddyV4", `<args><contacts><buddies><buddy uri="sip:`+account+`@`+s.c.Domain+`" local-name="" buddy-lists="" desc="`+quoted(s.c.Name)+
-		`" expose-mobile-no="0" expose-name="1" addbuddy-phrase-id="0" /></buddies></contacts></args>`, account)
+	s.asking, s.consent = s.asking[1:], strconv.Itoa(s.calls+1)
+	return s.request("S", "AddBuddyV4", `<args><contacts><buddies><buddy uri="sip:`+account+`@`+domain+`" local-name="" buddy-lists="" desc="`+s.c.Name+
+		`" expose-mobile-no="0" expose-name="1" addbuddy-phrase-id="0" /></buddies></contacts></args>`)
 }
