@@ -22,8 +22,8 @@ const (
 	dialAgain = 10 * time.Second
 	// maxDialled bounds the bots that dial and whoever else does; more wait to be accepted.
 	maxDialled   = 32
-	headerWithin = 5 * time.Second
-	maxHeader    = 16 << 10 // bytes
+	headerWithin = 5 * time.Second // also an idle connection's life
+	maxHeader    = 16 << 10        // bytes
 )
 
 // converse has a bot asked until its websocket ends or ctx does, and says why.
@@ -96,7 +96,7 @@ func (p *Provider) listen(ctx context.Context, all *sync.WaitGroup) error {
 			_ = conn.Close()
 		}
 	}
-	server := &http.Server{Handler: http.HandlerFunc(enter), ReadHeaderTimeout: headerWithin, MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelDebug)}
+	server := &http.Server{Handler: http.HandlerFunc(enter), ReadTimeout: headerWithin, MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelDebug)}
 	ended := make(chan error, 1)
 	all.Go(func() { ended <- server.Serve(netutil.LimitListener(l, maxDialled)) })
 	defer server.Close()
