@@ -118,11 +118,14 @@ func (p *Provider) heard(account string, heard profile, changed func(callsign.Ch
 	now := time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	says := p.said[account]
+	says, known := p.said[account]
+	if !known && len(p.said) >= maxContacts {
+		return // more than we have on our list: somebody makes them up
+	}
 	if m := number(heard.Mobile); m != 0 {
 		says.number = m
 	}
-	if heard.Impresa != nil {
+	if heard.Impresa != nil && len(*heard.Impresa) <= maxLine { // no intake takes more
 		says.Change, says.tells = callsign.Change{Account: account, Text: *heard.Impresa, Stamp: callsign.TimedStamp(now), At: now}, true
 	}
 	if says.tells {
@@ -132,17 +135,12 @@ func (p *Provider) heard(account string, heard profile, changed func(callsign.Ch
 }
 
 // Read implements sigsync.Provider: it gives what the connection that stands was told.
-func (p *Provider) Read(_ context.Context, accounts []string) (changes []callsign.Change, err error) {
-	for _, account := range accounts {
-		says, err := p.of(account)
-		if err != nil {
-			return changes, err
-		}
-		if says.tells {
-			changes = append(changes, says.Change)
-		}
+func (p *Provider) Read(_ context.Context, accounts []string) ([]callsign.Change, error) {
+	says, err := p.of(accounts[0])
+	if err != nil || !says.tells {
+		return nil, err
 	}
-	return changes, nil
+	return []callsign.Change{says.Change}, nil
 }
 
 // Number implements sigsync.Prover: who ran the service knew each account's number by its SIM. It is told of contacts that show it to us.

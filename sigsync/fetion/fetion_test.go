@@ -298,6 +298,22 @@ func TestTimers(t *testing.T) {
 		"we tell that we are there":  {func(s *peerfetion.Server, c net.Conn) { s.Serve(c) }, 0, ""},
 		"a server that never speaks": {func(_ *peerfetion.Server, c net.Conn) { _, _ = io.Copy(io.Discard, c) }, 30 * time.Second, "timeout"},
 		"a server that never reads":  {func(*peerfetion.Server, net.Conn) {}, 30 * time.Second, "timeout"},
+		"a server that never answers whom we ask for": {func(s *peerfetion.Server, c net.Conn) {
+			near, far := net.Pipe()
+			go s.Serve(far)
+			go func() { _, _ = io.Copy(c, near); _ = c.Close() }()
+			b := make([]byte, 4096)
+			for {
+				n, err := c.Read(b)
+				if err != nil {
+					_ = near.Close()
+					return
+				}
+				if !strings.Contains(string(b[:n]), "AddBuddyV4") { // each request is one write
+					_, _ = near.Write(b[:n])
+				}
+			}
+		}, 2 * time.Minute, "AddBuddyV4"},
 		"a server that falls silent": {func(s *peerfetion.Server, c net.Conn) {
 			near, far := net.Pipe() // what passes is cut off after a minute and a half
 			go s.Serve(far)
@@ -334,7 +350,11 @@ func TestTimers(t *testing.T) {
 				defer cancel()
 				ended := make(chan error, 1)
 				began := time.Now()
-				go func() { ended <- p.Watch(ctx, make(chan sigsync.Follow), func([]callsign.Change) {}) }()
+				follow := make(chan sigsync.Follow, 1)
+				if test.says == "AddBuddyV4" {
+					follow <- sigsync.Follow{Accounts: []string{"5"}}
+				}
+				go func() { ended <- p.Watch(ctx, follow, func([]callsign.Change) {}) }()
 				if test.after == 0 {
 					time.Sleep(6 * time.Hour)
 					if !s.Subscribed() || s.Logins() != 1 {
@@ -428,6 +448,7 @@ func TestHostileServers(t *testing.T) {
 		"an answer that nobody waits for":  {in + "SIP-C/4.0 200 OK\r\nI: 99999999999999999999\r\n\r\n" + text(`<p i="hi"/>`)[len(in):], []string{"hi"}},
 		"a refusal of what nobody asked":   {in + "SIP-C/4.0 500 No\r\n\r\n" + text(`<p i="hi"/>`)[len(in):], nil},
 		"a request of ours from there":     {in + "R x SIP-C/4.0\r\n\r\n" + text(`<p i="hi"/>`)[len(in):], []string{"hi"}},
+		"a text of half a megabyte":        {text(`<p i="` + strings.Repeat("x", 1<<19) + `"/>`), nil},
 		"half a message, and it goes away": {text(`<p i="hi"/>`)[:len(in)+20], nil},
 	} {
 		t.Run(sentence, func(t *testing.T) {
@@ -437,6 +458,19 @@ func TestHostileServers(t *testing.T) {
 			}
 		})
 	}
+	t.Run("contacts that are made up without end", func(t *testing.T) {
+		var all strings.Builder
+		for i := range 3 {
+			one := ""
+			for n := range 5000 {
+				one += `<c id="2"><p sid="` + itoa(1+n+5000*i) + `" i="x"/></c>`
+			}
+			all.WriteString("BN 1 SIP-C/4.0\r\nN: PresenceV4\r\n" + body(`<events><event type="PresenceChanged"><contacts>`+one+`</contacts></event></events>`))
+		}
+		if n, err := heardFrom(t, in+all.String()); err == nil || n != maxContacts {
+			t.Errorf("heard of %d accounts, %v; want %d at most", n, err, maxContacts)
+		}
+	})
 	t.Run("a close at every byte", func(t *testing.T) {
 		whole := text(`<p i="hi"/>`)
 		for n := range len(whole) + 1 {
@@ -448,8 +482,29 @@ func TestHostileServers(t *testing.T) {
 	})
 }
 
-// toldBy watches a server that sends this, whatever it is asked, and goes away. It gives what was heard of Li.
+// toldBy gives what was heard of Li, and of nobody else.
 func toldBy(t *testing.T, sends string) (texts []string, err error) {
+	t.Helper()
+	err = watchOne(t, sends, func(c callsign.Change) {
+		if c.Account == li {
+			texts = append(texts, c.Text)
+		} else {
+			t.Errorf("heard %+v", c)
+		}
+	})
+	return texts, err
+}
+
+// heardFrom counts the accounts that were heard.
+func heardFrom(t *testing.T, sends string) (accounts int, err error) {
+	t.Helper()
+	seen := map[string]bool{}
+	err = watchOne(t, sends, func(c callsign.Change) { seen[c.Account] = true })
+	return len(seen), err
+}
+
+// watchOne watches a server that sends this, whatever it is asked, and goes away.
+func watchOne(t *testing.T, sends string, changed func(callsign.Change)) error {
 	t.Helper()
 	l, err := net.Listen("tcp", peer.Host()+":0")
 	if err != nil {
@@ -469,14 +524,7 @@ func toldBy(t *testing.T, sends string) (texts []string, err error) {
 		_, _ = io.Copy(io.Discard, theirs) // else what it sent may be lost
 	})
 	p := provider(t, configured(l.Addr().String()))
-	err = p.login(t.Context(), make(chan sigsync.Follow), func(c callsign.Change) {
-		if c.Account == li {
-			texts = append(texts, c.Text)
-		} else {
-			t.Errorf("heard %+v", c)
-		}
-	})
-	return texts, err
+	return p.login(t.Context(), make(chan sigsync.Follow), changed)
 }
 
 func body(b string) string { return "L: " + itoa(len(b)) + "\r\n\r\n" + b }

@@ -12,7 +12,7 @@ import (
 
 // What a message may have at most; beyond it the connection is given up.
 const (
-	maxLine   = 4 << 10 // bytes
+	maxLine   = 4 << 10 // bytes; a text too
 	maxFields = 64
 	maxBody   = 1 << 20 // bytes
 )

@@ -131,7 +131,7 @@ func (s *session) run(ctx context.Context, follow <-chan sigsync.Follow) error {
 	}()
 	alive := time.NewTicker(keepAlive)
 	defer alive.Stop()
-	for {
+	for waits := ""; ; {
 		var err error
 		select {
 		case <-ctx.Done():
@@ -144,6 +144,10 @@ func (s *session) run(ctx context.Context, follow <-chan sigsync.Follow) error {
 		case f := <-follow:
 			err = s.follow(f)
 		case <-alive.C:
+			if s.consent != "" && s.consent == waits {
+				return fmt.Errorf("fetion: the server doesn't answer AddBuddyV4 within %v", keepAlive)
+			}
+			waits = s.consent
 			err = s.request("R", "KeepAlive", `<args><credentials domains="`+domain+`" /></args>`)
 		}
 		if err != nil {
@@ -163,9 +167,7 @@ func (s *session) take(m message) error {
 	switch {
 	case m.Method == "BN":
 		return s.notice(m)
-	case m.Code < 200:
-		return nil
-	case s.consent != "" && m.field("I") == s.consent:
+	case m.Code >= 200 && s.consent != "" && m.field("I") == s.consent:
 		if m.Code >= 300 && m.Code != onOurList {
 			s.log.Warn("an account can't be followed: see its number, and whether there is room on our list", "code", m.Code)
 		}
@@ -203,7 +205,8 @@ func (s *session) notice(m message) error {
 	return nil
 }
 
-// follow asks for those who aren't on our list, and tells of the others what was heard before they were followed. Who is gone stays on it: it costs nothing, and they may come back.
+// follow asks for those who aren't on our list, and tells of the others what was heard before they were followed. Who is gone stays on
+// it: it costs nothing, and they may come back.
 func (s *session) follow(f sigsync.Follow) error {
 	for _, account := range f.Accounts {
 		switch {
