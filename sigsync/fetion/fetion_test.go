@@ -461,11 +461,11 @@ func TestHostileServers(t *testing.T) {
 	t.Run("contacts that are made up without end", func(t *testing.T) {
 		var all strings.Builder
 		for i := range 3 {
-			one := ""
+			var one strings.Builder
 			for n := range 5000 {
-				one += `<c id="2"><p sid="` + itoa(1+n+5000*i) + `" i="x"/></c>`
+				one.WriteString(`<c id="2"><p sid="` + itoa(1+n+5000*i) + `" i="x"/></c>`)
 			}
-			all.WriteString("BN 1 SIP-C/4.0\r\nN: PresenceV4\r\n" + body(`<events><event type="PresenceChanged"><contacts>`+one+`</contacts></event></events>`))
+			all.WriteString("BN 1 SIP-C/4.0\r\nN: PresenceV4\r\n" + body(`<events><event type="PresenceChanged"><contacts>`+one.String()+`</contacts></event></events>`))
 		}
 		if n, err := heardFrom(t, in+all.String()); err == nil || n != maxContacts {
 			t.Errorf("heard of %d accounts, %v; want %d at most", n, err, maxContacts)

@@ -279,14 +279,14 @@ func (s *Server) tellAll(c *client, who *Contact) {
 }
 
 func (s *Server) results() string {
-	list := ""
+	var list strings.Builder
 	for _, sid := range s.sids() {
 		if s.listed[sid] {
-			list += fmt.Sprintf(`<b i="%s" u="sip:%s@fetion.com.cn;p=1919" n="" l="0" f="0" r="1" o="0" p="identity=1;"/>`, s.people[sid].ID, sid)
+			fmt.Fprintf(&list, `<b i="%s" u="sip:%s@fetion.com.cn;p=1919" n="" l="0" f="0" r="1" o="0" p="identity=1;"/>`, s.people[sid].ID, sid)
 		}
 	}
 	return `<results><client public-ip="127.0.0.1" last-login-ip="" last-login-time=""/><user-info><personal user-id="` + strconv.FormatUint(uint64(s.UserID), 10) +
-		`" version="1" sid="` + s.SID + `"/><contact-list version="1"><buddy-lists><buddy-list id="0" name="all"/></buddy-lists><buddies>` + list + `</buddies></contact-list></user-info></results>`
+		`" version="1" sid="` + s.SID + `"/><contact-list version="1"><buddy-lists><buddy-list id="0" name="all"/></buddy-lists><buddies>` + list.String() + `</buddies></contact-list></user-info></results>`
 }
 
 func (s *Server) publicKey() string {
@@ -313,16 +313,17 @@ func (s *Server) knows(authorization, nonce, body string) bool {
 
 // answer answers a request; the last of more is the body if it begins with <.
 func (c *client) answer(request map[string]string, code int, reason string, more ...string) {
-	head := fmt.Sprintf("SIP-C/4.0 %d %s\r\nF: %s\r\nI: %s\r\nQ: %s\r\n", code, reason, request["F"], request["I"], request["Q"])
+	var head strings.Builder
+	fmt.Fprintf(&head, "SIP-C/4.0 %d %s\r\nF: %s\r\nI: %s\r\nQ: %s\r\n", code, reason, request["F"], request["I"], request["Q"])
 	body := ""
 	for _, m := range more {
 		if strings.HasPrefix(m, "<") {
 			body = m
 			m = fmt.Sprintf("L: %d", len(body))
 		}
-		head += m + "\r\n"
+		head.WriteString(m + "\r\n")
 	}
-	c.write(head + "\r\n" + body)
+	c.write(head.String() + "\r\n" + body)
 }
 
 func (c *client) notice(event, body string) {
