@@ -28,6 +28,8 @@ var arrows = map[string][]string{
 	"sigsync":          {"."},
 	"sigsync/httpjson": {".", "sigsync"},
 	"sigsync/msn":      {".", "sigsync"},
+	"sigsync/qq":       {".", "sigsync"},
+	"sigsync/fetion":   {".", "sigsync"},
 	"store":            {"."},
 	"store/sqlite":     {".", "store"},
 	"store/postgres":   {".", "store"},
@@ -38,7 +40,11 @@ var arrows = map[string][]string{
 	"cmd/callsign":     {"*"},
 	"deploy/peer":      {},
 	"deploy/peer/msn":  {},
-	"deploy/e2e":       {"*"},
+	"deploy/peer/qq":   {},
+
+	"deploy/peer/fetion": {},
+
+	"deploy/e2e": {"*"},
 
 	"deploy/bench/harm":        {},
 	"deploy/bench/calls":       {},

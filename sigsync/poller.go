@@ -98,6 +98,9 @@ func (p *poller) run(ctx context.Context, node string) {
 	for i := range p.watched {
 		all.Go(func() { p.watch(ctx, &p.watched[i]) })
 	}
+	if r, runs := p.Provider.(Runner); runs {
+		all.Go(func() { p.keepRunning(ctx, r) })
+	}
 	p.hold(ctx, node)
 	all.Wait()
 	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), shareTerm/3)

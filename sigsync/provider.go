@@ -30,6 +30,14 @@ type Watcher interface {
 	Watch(ctx context.Context, follow <-chan Follow, put func([]callsign.Change)) error
 }
 
+// Runner is a Provider whose reads need connections that it keeps, or a listener.
+type Runner interface {
+	Provider
+	// Run keeps them until ctx ends (nil), or says why it can't: it is called again then, after a pause that grows. Every node
+	// runs it, whichever accounts it has. Read waits for what it needs of it, within its own ctx.
+	Run(ctx context.Context) error
+}
+
 // Prover is a Provider whose network has verified its accounts' telephone numbers: its word links an account to a subscriber.
 type Prover interface {
 	Provider
@@ -60,6 +68,8 @@ var (
 	ErrCredentials = errors.New("the network refuses our credentials")
 	// ErrNoAccount says that the network has no such account, or doesn't show it.
 	ErrNoAccount = errors.New("the network has no such account")
+	// ErrUnwatched says that a Watcher knows nothing without its connection, which this node doesn't have.
+	ErrUnwatched = errors.New("the network tells nothing but to who is connected, and this node isn't")
 )
 
 // LimitedError says that the network wants to be left alone for a while.

@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strconv"
@@ -13,10 +15,13 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/callsign-as/callsign"
 	"github.com/callsign-as/callsign/api"
 	"github.com/callsign-as/callsign/sigsync"
+	"github.com/callsign-as/callsign/sigsync/fetion"
 	"github.com/callsign-as/callsign/sigsync/httpjson"
 	"github.com/callsign-as/callsign/sigsync/msn"
+	"github.com/callsign-as/callsign/sigsync/qq"
 )
 
 // SyncConfig is the section sync.
@@ -31,16 +36,18 @@ type ProviderConfig struct {
 	Connector string
 	Interval  time.Duration // within which each account is read
 	limits    sigsync.Limits
-	build     func() (sigsync.Provider, error) // reads its secrets: a node that only takes calls needs none of them
+	build     func(*slog.Logger) (sigsync.Provider, error) // reads its secrets: a node that only takes calls needs none of them
 }
 
 // connector checks the settings of a network, and builds a provider of them when one is wanted.
-type connector func(decode func(any) error) (sigsync.Limits, func() (sigsync.Provider, error), error)
+type connector func(decode func(any) error) (sigsync.Limits, func(*slog.Logger) (sigsync.Provider, error), error)
 
 // connectors are the ways to read a network.
 var connectors = map[string]connector{
-	"httpjson": connect(httpjson.DefaultConfig, func(c httpjson.Config) (sigsync.Provider, error) { return httpjson.New(c, nil) }),
-	"msn":      connect(msn.DefaultConfig, func(c msn.Config) (sigsync.Provider, error) { return msn.New(c, nil) }),
+	"httpjson": connect(httpjson.DefaultConfig, func(c httpjson.Config, _ *slog.Logger) (sigsync.Provider, error) { return httpjson.New(c, nil) }),
+	"fetion":   connect(fetion.DefaultConfig, func(c fetion.Config, log *slog.Logger) (sigsync.Provider, error) { return fetion.New(c, log) }),
+	"qq":       connect(qq.DefaultConfig, func(c qq.Config, log *slog.Logger) (sigsync.Provider, error) { return qq.New(c, log) }),
+	"msn":      connect(msn.DefaultConfig, func(c msn.Config, _ *slog.Logger) (sigsync.Provider, error) { return msn.New(c, nil) }),
 }
 
 // connect makes a connector of its room's configuration: what that has none of are the keys that every network has.
@@ -48,8 +55,8 @@ func connect[C any, P interface {
 	*C
 	Limits() sigsync.Limits
 	Validate() error
-}](defaults func() C, build func(C) (sigsync.Provider, error)) connector {
-	return func(decode func(any) error) (sigsync.Limits, func() (sigsync.Provider, error), error) {
+}](defaults func() C, build func(C, *slog.Logger) (sigsync.Provider, error)) connector {
+	return func(decode func(any) error) (sigsync.Limits, func(*slog.Logger) (sigsync.Provider, error), error) {
 		var settings struct {
 			Network   string `yaml:"network"`
 			Connector string `yaml:"connector"`
@@ -61,7 +68,7 @@ func connect[C any, P interface {
 			return sigsync.Limits{}, nil, err
 		}
 		own := P(&settings.Own)
-		return own.Limits(), func() (sigsync.Provider, error) { return build(settings.Own) }, own.Validate()
+		return own.Limits(), func(log *slog.Logger) (sigsync.Provider, error) { return build(settings.Own, log) }, own.Validate()
 	}
 }
 
@@ -184,12 +191,12 @@ func (c providerTest) Run(s surroundings) error {
 		if p.Network != c.Network {
 			continue
 		}
-		provider, err := p.build()
+		provider, err := p.build(slog.New(slog.NewTextHandler(s.stderr, nil)))
 		if err != nil {
 			return usageError{fmt.Errorf("sync.providers: %s: %w", c.Network, err)}
 		}
 		began := time.Now()
-		changes, err := provider.Read(s.ctx, []string{c.Account})
+		changes, err := readOne(s.ctx, provider, c.Account)
 		switch {
 		case errors.Is(err, sigsync.ErrCredentials):
 			return fmt.Errorf("%s: %w: see the token, user or client in sync.providers", c.Network, err)
@@ -215,4 +222,61 @@ func (c providerTest) Run(s surroundings) error {
 			c.Network, c.Account, time.Since(began).Round(time.Millisecond), out.Text, ordered, shown))
 	}
 	return usageError{fmt.Errorf("%s is not among sync.providers: callsign provider list -c FILE shows them", c.Network)}
+}
+
+// readWithin is how long one account may take, with what its connector must connect to first.
+const readWithin = time.Minute
+
+// readOne reads an account, with the connector running where it must for that.
+func readOne(ctx context.Context, provider sigsync.Provider, account string) (changes []callsign.Change, err error) {
+	ctx, cancel := context.WithTimeout(ctx, readWithin)
+	defer cancel()
+	runner, runs := provider.(sigsync.Runner)
+	if !runs {
+		changes, err = provider.Read(ctx, []string{account})
+		if watcher, watches := provider.(sigsync.Watcher); watches && errors.Is(err, sigsync.ErrUnwatched) {
+			return watchOne(ctx, watcher, account)
+		}
+		return changes, err
+	}
+	ended := make(chan error, 1)
+	go func() {
+		ended <- runner.Run(ctx)
+		cancel() // without it the read waits in vain
+	}()
+	changes, err = provider.Read(ctx, []string{account})
+	cancel()
+	if why := <-ended; why != nil {
+		return changes, why
+	}
+	return changes, err
+}
+
+// watchOne connects, and waits until the network tells what an account says.
+func watchOne(ctx context.Context, watcher sigsync.Watcher, account string) ([]callsign.Change, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	follow := make(chan sigsync.Follow, 1)
+	follow <- sigsync.Follow{Accounts: []string{account}}
+	heard := make(chan callsign.Change, 1)
+	err := watcher.Watch(ctx, follow, func(changes []callsign.Change) {
+		for _, c := range changes {
+			if c.Account == account {
+				select {
+				case heard <- c:
+					cancel()
+				default: // the first is enough
+				}
+			}
+		}
+	})
+	select {
+	case c := <-heard:
+		return []callsign.Change{c}, nil
+	default:
+	}
+	if err != nil {
+		return nil, err
+	}
+	return nil, fmt.Errorf("%w: it told nothing within %v, it may not have consented", sigsync.ErrNoAccount, readWithin)
 }

@@ -1,12 +1,19 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
+	"time"
+
+	"github.com/callsign-as/callsign/deploy/peer"
+	"github.com/callsign-as/callsign/deploy/peer/qq"
 )
 
 func TestAnAccountIsReadNow(t *testing.T) {
@@ -57,5 +64,39 @@ func TestAnAccountIsReadNow(t *testing.T) {
 		if code != c.code || !strings.Contains(out+stderr, c.want) {
 			t.Errorf("%s: exit %d, printed %q %q; want exit %d and %q", sentence, code, out, stderr, c.code, c.want)
 		}
+	}
+}
+
+// A connector that is dialled reads nothing unless it runs, which the command sees to.
+func TestProviderTestRunsAConnectorThatNeedsIt(t *testing.T) {
+	bot := qq.New("20001", "s3cret")
+	bot.Say(10001, "Back at six")
+	listen := peer.Host() + ":6700"
+	config := write(t, fmt.Sprintf("sync: { providers: [ { network: qq, connector: qq, mode: reverse, listen: %q, token: s3cret, timeout: 20s } ] }\n", listen))
+	ctx, cancel := context.WithCancel(t.Context())
+	var dialling sync.WaitGroup
+	dialling.Go(func() {
+		for ctx.Err() == nil {
+			_ = bot.Dial(ctx, "ws://"+listen, nil)
+			select {
+			case <-time.After(10 * time.Millisecond):
+			case <-ctx.Done():
+			}
+		}
+	})
+	code, out, stderr := command(t, nil, "provider", "test", "qq", "10001", "-c", config)
+	cancel()
+	dialling.Wait()
+	if code != exitOK || !strings.Contains(out, `shows      "Back at six"`) {
+		t.Errorf("exit %d, printed %q %q", code, out, stderr)
+	}
+	l, err := net.Listen("tcp", listen)
+	if err != nil {
+		t.Fatalf("the command left its listener: %v", err)
+	}
+	defer l.Close()
+	began := time.Now()
+	if code, out, stderr := command(t, nil, "provider", "test", "qq", "10001", "-c", config); code != exitFailed || !strings.Contains(stderr, "in use") || time.Since(began) > 10*time.Second {
+		t.Errorf("where the address is taken: exit %d after %v, printed %q %q", code, time.Since(began), out, stderr)
 	}
 }

@@ -187,7 +187,7 @@ func newDaemon(config *Config, log *slog.Logger) (_ *daemon, err error) {
 func (d *daemon) newSchedule(log *slog.Logger) (*sigsync.Schedule, error) {
 	var networks []sigsync.Network
 	for _, p := range d.config.Sync.Providers {
-		provider, err := p.build()
+		provider, err := p.build(log.With("network", p.Network))
 		if err != nil {
 			log.Error("a network is not read: mend its settings in sync.providers and start again", "network", p.Network, "err", err)
 			continue
