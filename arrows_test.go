@@ -27,6 +27,8 @@ var arrows = map[string][]string{
 	"gsmbridge/smsc":   {".", "gsmbridge/smpp", "gsmbridge/gsm"},
 	"sigsync":          {"."},
 	"sigsync/httpjson": {".", "sigsync"},
+	"sigsync/simple":   {".", "sigsync"},
+	"sigsync/xmpp":     {".", "sigsync"},
 	"store":            {"."},
 	"store/sqlite":     {".", "store"},
 	"store/postgres":   {".", "store"},

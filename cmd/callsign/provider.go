@@ -16,6 +16,8 @@ import (
 	"github.com/callsign-as/callsign/api"
 	"github.com/callsign-as/callsign/sigsync"
 	"github.com/callsign-as/callsign/sigsync/httpjson"
+	"github.com/callsign-as/callsign/sigsync/simple"
+	"github.com/callsign-as/callsign/sigsync/xmpp"
 )
 
 // SyncConfig is the section sync.
@@ -39,6 +41,8 @@ type connector func(decode func(any) error) (sigsync.Limits, func() (sigsync.Pro
 // connectors are the ways to read a network.
 var connectors = map[string]connector{
 	"httpjson": connect(httpjson.DefaultConfig, func(c httpjson.Config) (sigsync.Provider, error) { return httpjson.New(c, nil) }),
+	"simple":   connect(simple.DefaultConfig, func(c simple.Config) (sigsync.Provider, error) { return simple.New(c) }),
+	"xmpp":     connect(xmpp.DefaultConfig, func(c xmpp.Config) (sigsync.Provider, error) { return xmpp.New(c) }),
 }
 
 // connect makes a connector of its room's configuration: what that has none of are the keys that every network has.
@@ -195,7 +199,7 @@ func (c providerTest) Run(s surroundings) error {
 		case err != nil:
 			return fmt.Errorf("%s: %w", c.Network, err)
 		case len(changes) == 0:
-			return fmt.Errorf("%s: the answer has no %q: see its spelling, and items and account in sync.providers", c.Network, c.Account)
+			return fmt.Errorf("%s tells nothing of %q: it may be offline; else see its spelling, and sync.providers", c.Network, c.Account)
 		}
 		change := changes[0]
 		out := tested{Account: change.Account, Text: change.Text, Shown: sigsync.Clean(change.Text), At: change.At}

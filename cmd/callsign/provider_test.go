@@ -43,7 +43,7 @@ func TestAnAccountIsReadNow(t *testing.T) {
 		"an answer without a version":  {[]string{"test", "im", "odd", "-c", versioned}, exitFailed, "version /v is no whole number"},
 		"a network that isn't there":   {[]string{"test", "qq", "10001", "-c", timed}, exitUsage, "callsign provider list -c FILE"},
 		"the networks":                 {[]string{"list", "-c", timed}, exitOK, "im       httpjson   1                1"},
-		"the connectors":               {[]string{"list"}, exitOK, "no network is configured: sync.providers names them\nconnectors: httpjson"},
+		"the connectors":               {[]string{"list"}, exitOK, "no network is configured: sync.providers names them\nconnectors: httpjson, simple, xmpp"},
 		"the networks as JSON":         {[]string{"list", "-c", timed, "--json"}, exitOK, `{"connectors":["httpjson"],"networks":[{"network":"im","connector":"httpjson","per_call":1,"per_second":1}]}`},
 		"an unknown key":               {[]string{"list", "-c", provider(", txt: /a")}, exitUsage, "txt"},
 		"a value that can't be":        {[]string{"list", "-c", provider(", per_second: 0")}, exitUsage, "im: per_second: use 0.001 to 1000"},

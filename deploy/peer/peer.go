@@ -1,4 +1,4 @@
-// Package peer gives tests the programs that are not ours: SIPp, tshark, Kamailio, node with npm's packages, Python. Without CALLSIGN_TEST_PEERS a
+// Package peer gives tests the programs that are not ours: SIPp, tshark, Kamailio, Prosody, node with npm's packages, Python. Without CALLSIGN_TEST_PEERS a
 // test whose peer is absent skips and says so; with it, as deploy/test.sh sets it, absence fails. Whatever is started is
 // stopped by its pid at the test's end.
 package peer
