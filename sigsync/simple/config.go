@@ -98,7 +98,8 @@ func (c *Config) address(account string) (uri sip.Uri, err error) {
 	if i := strings.LastIndexByte(name, '@'); i >= 0 && !strings.Contains(c.URI, "@") {
 		name, domain = name[:i], name[i:]
 	}
-	err = sip.ParseUri(strings.Replace(c.URI, "{account}", strings.ReplaceAll(url.PathEscape(name), "%2B", "+")+domain, 1), &uri)
+	escaped := strings.NewReplacer("+", "%20", "%2B", "+") // a plus means nothing in SIP
+	err = sip.ParseUri(strings.Replace(c.URI, "{account}", escaped.Replace(url.QueryEscape(name))+domain, 1), &uri)
 	if err != nil || name == "" || uri.User == "" || uri.Host == "" || strings.ContainsAny(domain, " \t\r\n<>\";?,/") || len(account) > 255 {
 		return uri, fmt.Errorf("%w: %q makes no URI of %s", sigsync.ErrNoAccount, account, c.URI)
 	}

@@ -69,7 +69,7 @@ func open(ctx context.Context, c Config) (*endpoint, error) {
 	silent := slog.New(slog.DiscardHandler)
 	e.ua, err = sipgo.NewUA(sipgo.WithUserAgent("callsign"), sipgo.WithUserAgentHostname(at.Addr().String()),
 		sipgo.WithUserAgentTransportLayerOptions(sip.WithTransportLayerLogger(silent), sip.WithTransportLayerReadFilter(trusted.filter)),
-		sipgo.WithUserAgentTransactionLayerOptions(sip.WithTransactionLayerLogger(silent)))
+		sipgo.WithUserAgentTransactionLayerOptions(sip.WithTransactionLayerLogger(silent), sip.WithTransactionLayerUnhandledResponseHandler(func(*sip.Response) {})))
 	if err != nil {
 		return nil, fmt.Errorf("simple: %w", err)
 	}
@@ -253,10 +253,12 @@ func (e *endpoint) subscribe(ctx context.Context, d *dialog, expires time.Durati
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	d.seq = r.CSeq().SeqNo
-	if err != nil {
-		if ctx.Err() != nil {
-			return 0, errSilent
-		}
+	switch {
+	case ctx.Err() != nil:
+		return 0, errSilent
+	case err != nil && digests > 0: // a challenge that can't be met, say
+		return 0, fmt.Errorf("simple: %w", err)
+	case err != nil:
 		return 0, fmt.Errorf("%w: %w", errSilent, err)
 	}
 	if res.IsSuccess() {

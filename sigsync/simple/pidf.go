@@ -9,7 +9,7 @@ import (
 )
 
 // maxDocument bounds a presence document, in bytes.
-const maxDocument = 64 << 10
+const maxDocument = 32 << 10
 
 // note is a text in a presence document (RFC 3863 §4.1.5).
 type note struct {
