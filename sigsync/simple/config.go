@@ -3,6 +3,7 @@ package simple
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -46,14 +47,11 @@ func (c *Config) Limits() sigsync.Limits {
 func (c *Config) Validate() error {
 	network, at, err := c.listen()
 	var from sip.Uri
-	_, agentErr := netip.ParseAddrPort(c.Agent)
-	if host, _, _ := strings.Cut(c.Agent, ":"); agentErr != nil && host != "" && !strings.ContainsAny(c.Agent, "[]/@ ") && strings.Count(c.Agent, ":") == 1 {
-		agentErr = nil
-	}
+	agent, port, bad := net.SplitHostPort(c.Agent)
 	switch {
 	case err != nil || network != "udp" && network != "tcp" || at.Addr().IsUnspecified() || at.Port() == 0:
 		return fmt.Errorf("listen %q: write it like udp://192.0.2.10:5070, with an address that the agent reaches", c.Listen)
-	case agentErr != nil:
+	case bad != nil || agent == "" || port == "":
 		return fmt.Errorf("agent %q: write it like 192.0.2.20:5060", c.Agent)
 	case !strings.HasPrefix(c.URI, "sip:") || strings.Count(c.URI, "{account}") != 1:
 		return fmt.Errorf("uri %q: write it like sip:{account}@ims.example.net", c.URI)
@@ -72,17 +70,25 @@ func (c *Config) Validate() error {
 	case c.Timeout < 100*time.Millisecond || c.Timeout > 32*time.Second:
 		return errors.New("timeout: use 100ms to 32s")
 	}
-	for _, network := range c.Trust {
-		if _, err := netip.ParsePrefix(network); err != nil {
-			return fmt.Errorf("trust %q: write a network like 192.0.2.0/24", network)
-		}
+	if _, err := c.trusted(); err != nil {
+		return err
 	}
-	if _, err := c.address("+8613900000002"); err != nil {
-		if _, err := c.address("x@example.net"); err != nil {
-			return fmt.Errorf("uri %q: write it like sip:{account}@ims.example.net", c.URI)
-		}
+	if _, err := c.address("x@example.net"); err != nil {
+		return fmt.Errorf("uri %q: write it like sip:{account}@ims.example.net", c.URI)
 	}
 	return nil
+}
+
+// trusted are the networks of Trust.
+func (c *Config) trusted() (all []netip.Prefix, err error) {
+	for _, network := range c.Trust {
+		prefix, err := netip.ParsePrefix(network)
+		if err != nil {
+			return nil, fmt.Errorf("trust %q: write a network like 192.0.2.0/24", network)
+		}
+		all = append(all, prefix)
+	}
+	return all, nil
 }
 
 func (c *Config) listen() (network string, at netip.AddrPort, err error) {
@@ -91,10 +97,14 @@ func (c *Config) listen() (network string, at netip.AddrPort, err error) {
 	return network, at, err
 }
 
+// bare is an account without a scheme.
+func bare(account string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(account, "tel:"), "sip:")
+}
+
 // address is whose presence an account is. An account is what stands in the URI for it, or that with tel: or sip: before it.
 func (c *Config) address(account string) (uri sip.Uri, err error) {
-	name := strings.TrimPrefix(strings.TrimPrefix(account, "tel:"), "sip:")
-	domain := ""
+	name, domain := bare(account), ""
 	if i := strings.LastIndexByte(name, '@'); i >= 0 && !strings.Contains(c.URI, "@") {
 		name, domain = name[:i], name[i:]
 	}

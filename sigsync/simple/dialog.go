@@ -2,6 +2,7 @@ package simple
 
 import (
 	"crypto/rand"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,7 +18,7 @@ type dialog struct {
 	callID, local string
 	remote        string // the agent's tag, once it is known
 	target        sip.Uri
-	routes        []sip.Header
+	routes        []string
 	seq, theirs   uint32
 	heard         func(notice) // with the endpoint locked
 }
@@ -37,11 +38,10 @@ func (d *dialog) establish(tag string, contact *sip.ContactHeader, recorded []si
 		d.target = contact.Address
 	}
 	for _, r := range recorded {
-		if route := sip.NewHeader("Route", r.Value()); request {
-			d.routes = append(d.routes, route)
-		} else {
-			d.routes = append([]sip.Header{route}, d.routes...)
-		}
+		d.routes = append(d.routes, r.Value())
+	}
+	if !request {
+		slices.Reverse(d.routes)
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"strconv"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -57,7 +57,7 @@ func open(ctx context.Context, c Config) (*endpoint, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: password: %w", sigsync.ErrCredentials, err)
 	}
-	trusted, err := c.trusted(ctx)
+	filter, err := c.filter(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -68,8 +68,8 @@ func open(ctx context.Context, c Config) (*endpoint, error) {
 	e := &endpoint{c: c, secret: secret, at: at, ended: make(chan struct{}), dialogs: map[string]*dialog{}}
 	silent := slog.New(slog.DiscardHandler)
 	e.ua, err = sipgo.NewUA(sipgo.WithUserAgent("callsign"), sipgo.WithUserAgentHostname(at.Addr().String()),
-		sipgo.WithUserAgentTransportLayerOptions(sip.WithTransportLayerLogger(silent), sip.WithTransportLayerReadFilter(trusted.filter)),
-		sipgo.WithUserAgentTransactionLayerOptions(sip.WithTransactionLayerLogger(silent), sip.WithTransactionLayerUnhandledResponseHandler(func(*sip.Response) {})))
+		sipgo.WithUserAgentTransportLayerOptions(sip.WithTransportLayerLogger(silent), sip.WithTransportLayerReadFilter(filter)),
+		sipgo.WithUserAgentTransactionLayerOptions(sip.WithTransactionLayerLogger(silent), sip.WithTransactionLayerTerminateOnConnClose(), sip.WithTransactionLayerUnhandledResponseHandler(func(*sip.Response) {})))
 	if err != nil {
 		return nil, fmt.Errorf("simple: %w", err)
 	}
@@ -135,46 +135,29 @@ func (e *endpoint) Close() {
 	<-e.ended
 }
 
-// networks are those that may send to the port: what others send is not looked at.
-type networks []netip.Prefix
-
-func (c *Config) trusted(ctx context.Context) (trusted networks, err error) {
-	for _, network := range c.Trust {
-		prefix, err := netip.ParsePrefix(network)
-		if err != nil {
-			return nil, err
-		}
-		trusted = append(trusted, prefix)
-	}
-	if trusted != nil {
-		return trusted, nil
-	}
-	host, _, err := net.SplitHostPort(c.Agent)
+// filter lets through what comes from networks that are trusted, without any from the agent's addresses: all else is not looked at.
+func (c *Config) filter(ctx context.Context) (sip.TransportReadFilter, error) {
+	trusted, err := c.trusted()
 	if err != nil {
 		return nil, err
 	}
-	addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return nil, fmt.Errorf("simple: agent: %w", err)
-	}
-	for _, a := range addresses {
-		a = a.Unmap()
-		trusted = append(trusted, netip.PrefixFrom(a, a.BitLen()))
-	}
-	return trusted, nil
-}
-
-func (n networks) filter(p sip.TransportReadProps, b []byte) ([]byte, error) {
-	from, err := netip.ParseAddrPort(p.RemoteAddr.String())
-	if err != nil {
-		return nil, nil
-	}
-	for _, network := range n {
-		if network.Contains(from.Addr().Unmap()) {
-			return b, nil
+	if trusted == nil {
+		host, _, _ := net.SplitHostPort(c.Agent)
+		addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		if err != nil {
+			return nil, fmt.Errorf("simple: agent: %w", err)
+		}
+		for _, a := range addresses {
+			trusted = append(trusted, netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen()))
 		}
 	}
-	return nil, nil
+	return func(p sip.TransportReadProps, b []byte) ([]byte, error) {
+		from, err := netip.ParseAddrPort(p.RemoteAddr.String())
+		if err != nil || !slices.ContainsFunc(trusted, func(n netip.Prefix) bool { return n.Contains(from.Addr().Unmap()) }) {
+			return nil, nil
+		}
+		return b, nil
+	}, nil
 }
 
 // keep has a dialog hear its notifications, until drop.
@@ -194,38 +177,27 @@ func (e *endpoint) drop(d *dialog) {
 func (e *endpoint) request(d *dialog, expires time.Duration) (*sip.Request, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	var from sip.Uri
-	if err := sip.ParseUri(e.c.From, &from); err != nil {
-		return nil, err
-	}
-	r := sip.NewRequest(sip.SUBSCRIBE, d.target)
-	contact := sip.Uri{Scheme: "sip", User: from.User, Host: e.at.Addr().String(), Port: int(e.at.Port())}
-	if e.at.Addr().Is6() {
-		contact.Host = "[" + contact.Host + "]"
-	}
 	network, _, _ := e.c.listen()
-	if network == "tcp" {
-		contact.UriParams.Add("transport", "tcp")
-	}
-	to := &sip.ToHeader{Address: d.uri, Params: sip.NewParams()}
-	if d.remote != "" {
-		to.Params.Add("tag", d.remote)
-	}
-	tag := sip.NewParams()
-	tag.Add("tag", d.local)
-	id := sip.CallIDHeader(d.callID)
 	d.seq++
-	for _, h := range d.routes {
-		r.AppendHeader(h)
+	var b strings.Builder
+	fmt.Fprintf(&b, "SUBSCRIBE %s SIP/2.0\r\n", d.target.String())
+	for _, route := range d.routes {
+		fmt.Fprintf(&b, "Route: %s\r\n", route)
 	}
-	r.AppendHeader(&sip.FromHeader{Address: from, Params: tag})
-	r.AppendHeader(to)
-	r.AppendHeader(&id)
-	r.AppendHeader(&sip.CSeqHeader{SeqNo: d.seq, MethodName: sip.SUBSCRIBE})
-	r.AppendHeader(&sip.ContactHeader{Address: contact})
-	r.AppendHeader(sip.NewHeader("Event", "presence"))
-	r.AppendHeader(sip.NewHeader("Accept", "application/pidf+xml"))
-	r.AppendHeader(sip.NewHeader("Expires", strconv.Itoa(int(expires.Seconds()))))
+	fmt.Fprintf(&b, "From: <%s>;tag=%s\r\nTo: <%s>", e.c.From, d.local, d.uri.String())
+	if d.remote != "" {
+		fmt.Fprintf(&b, ";tag=%s", d.remote)
+	}
+	fmt.Fprintf(&b, "\r\nCall-ID: %s\r\nCSeq: %d SUBSCRIBE\r\nContact: <sip:callsign@%s;transport=%s>\r\n", d.callID, d.seq, e.at, network)
+	fmt.Fprintf(&b, "Event: presence\r\nAccept: application/pidf+xml\r\nExpires: %d\r\n\r\n", int(expires.Seconds()))
+	m, err := sip.NewParser().ParseSIP([]byte(b.String()))
+	if err != nil {
+		return nil, fmt.Errorf("simple: the SUBSCRIBE: %w", err)
+	}
+	r, isRequest := m.(*sip.Request)
+	if !isRequest {
+		return nil, fmt.Errorf("simple: %q is no SUBSCRIBE", b.String())
+	}
 	r.SetTransport(strings.ToUpper(network))
 	r.SetDestination(e.c.Agent)
 	return r, nil

@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/callsign-as/callsign"
 	"github.com/callsign-as/callsign/sigsync"
@@ -280,5 +282,112 @@ func TestOnlyTheAgentIsHeard(t *testing.T) {
 	}
 	if changes, err := read("127.0.0.0/8"); err == nil && (len(changes) != 1 || changes[0].Text == "hi") {
 		t.Errorf("%+v: the stranger was not heard where it is trusted: the test proves nothing", changes)
+	}
+}
+
+// TestAnAgentThatClosesAtAnyByte sends all of a session over TCP up to a byte, and closes.
+func TestAnAgentThatClosesAtAnyByte(t *testing.T) {
+	var all errgroup.Group
+	all.SetLimit(16)
+	length := 0
+	read := func(cut int) error {
+		agent, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		defer agent.Close()
+		free, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		_ = free.Close()
+		whole := make(chan int, 1)
+		go func() {
+			defer close(whole)
+			conn, err := agent.Accept()
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+			b := make([]byte, 65535)
+			n, _ := conn.Read(b)
+			session := answer(string(b[:n]), "200 OK", "Expires: 0") + notification(string(b[:n]), "terminated;reason=timeout", there)
+			_, _ = conn.Write([]byte(session[:min(cut, len(session))]))
+			whole <- len(session)
+			if cut >= len(session) {
+				_, _ = conn.Read(b) // the answer to the notification
+			}
+		}()
+		c := DefaultConfig()
+		c.Listen, c.Agent = "tcp://"+free.Addr().String(), agent.Addr().String()
+		c.URI, c.From, c.Timeout = "sip:{account}@ims.test", "sip:callsign@ims.test", 100*time.Millisecond
+		if cut >= 1<<20 {
+			c.Timeout = 10 * time.Second
+		}
+		p, err := New(c)
+		if err != nil {
+			return err
+		}
+		changes, err := p.Read(t.Context(), []string{"b"})
+		n := <-whole
+		switch {
+		case cut >= n && (err != nil || len(changes) != 1):
+			return fmt.Errorf("the whole session: %+v, %w", changes, err)
+		case cut < n && (err == nil || len(changes) > 0):
+			return fmt.Errorf("closed after %d of %d bytes: %+v, %v", cut, n, changes, err)
+		}
+		if cut >= 1<<20 {
+			length = n
+		}
+		return nil
+	}
+	if err := read(1 << 20); err != nil {
+		t.Fatal(err)
+	}
+	for cut := range length {
+		all.Go(func() error { return read(cut) })
+	}
+	if err := all.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTheWayToAnAgentIsKept(t *testing.T) {
+	const recorded = "Record-Route: <sip:p1@127.0.0.1;lr>, <sip:p2@127.0.0.1;lr>"
+	for sentence, test := range map[string]struct {
+		establish func(*endpoint, *dialog)
+		want      string
+	}{
+		"before anything is known": {func(*endpoint, *dialog) {}, "SUBSCRIBE sip:b@ims.test SIP/2.0"},
+		"by an answer, whose proxies are named from the other end": {func(_ *endpoint, d *dialog) {
+			m, err := sip.NewParser().ParseSIP([]byte("SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 127.0.0.1\r\nTo: <sip:b@ims.test>;tag=theirs\r\nContact: <sip:agent@127.0.0.1:5061>\r\n" + recorded + "\r\nContent-Length: 0\r\n\r\n"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			res := m.(*sip.Response)
+			d.establish("theirs", res.Contact(), res.GetHeaders("Record-Route"), false)
+		}, "SUBSCRIBE sip:agent@127.0.0.1:5061 SIP/2.0|Route: <sip:p2@127.0.0.1;lr>|Route: <sip:p1@127.0.0.1;lr>|To: <sip:b@ims.test>;tag=theirs"},
+		"by a notification": {func(e *endpoint, _ *dialog) {
+			e.hears(request(t, strings.Replace(notify(there), "Event:", recorded+"\r\nEvent:", 1)))
+		}, "SUBSCRIBE sip:agent@127.0.0.1:5060 SIP/2.0|Route: <sip:p1@127.0.0.1;lr>|Route: <sip:p2@127.0.0.1;lr>|To: <sip:b@ims.test>;tag=theirs"},
+	} {
+		e, d, _ := heard()
+		d.target = d.uri
+		e.c.From, e.c.Listen, e.at = "sip:callsign@ims.test", "udp://127.0.0.1:5070", netip.MustParseAddrPort("127.0.0.1:5070")
+		test.establish(e, d)
+		r, err := e.request(d, time.Hour)
+		if err != nil {
+			t.Errorf("%s: %v", sentence, err)
+			continue
+		}
+		var got []string
+		for line := range strings.SplitSeq(r.String(), "\r\n") {
+			if strings.HasPrefix(line, "SUBSCRIBE") || strings.HasPrefix(line, "Route:") || strings.HasPrefix(line, "To:") && strings.Contains(line, "tag=") {
+				got = append(got, line)
+			}
+		}
+		if strings.Join(got, "|") != test.want {
+			t.Errorf("%s: %q, want %q", sentence, got, test.want)
+		}
 	}
 }

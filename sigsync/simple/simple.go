@@ -85,7 +85,7 @@ func change(account string, n sigsync.Note, at time.Time) callsign.Change {
 
 // Number implements sigsync.Prover: an account that the operator's own agent knows is the subscriber whose number it names.
 func (p *Provider) Number(ctx context.Context, account string) (callsign.MSISDN, error) {
-	name, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(account, "tel:"), "sip:"), "@")
+	name, _, _ := strings.Cut(bare(account), "@")
 	number, err := callsign.ParseMSISDN(name)
 	if !p.c.Vouched || err != nil || !strings.HasPrefix(name, "+") {
 		return 0, nil
