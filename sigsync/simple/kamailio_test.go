@@ -1,16 +1,15 @@
 package simple_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/callsign-as/callsign"
 	"github.com/callsign-as/callsign/deploy/peer"
 	"github.com/callsign-as/callsign/sigsync"
+	"github.com/callsign-as/callsign/sigsync/providertest"
 	"github.com/callsign-as/callsign/sigsync/simple"
 )
 
@@ -30,63 +29,13 @@ func at(a *peer.PresenceAgent, network string) simple.Config {
 	return c
 }
 
-// watched is a running Watch.
-type watched struct {
-	t      *testing.T
-	p      *simple.Provider
-	follow chan sigsync.Follow
-	heard  chan callsign.Change
-	ended  chan error
-	stop   context.CancelFunc
-}
-
-func watch(t *testing.T, c simple.Config) *watched {
+func watch(t *testing.T, c simple.Config) (*simple.Provider, *providertest.Watched) {
 	t.Helper()
 	p, err := simple.New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	w := &watched{t, p, make(chan sigsync.Follow), make(chan callsign.Change, 100), make(chan error, 1), stop}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		w.ended <- p.Watch(ctx, w.follow, func(changes []callsign.Change) {
-			for _, c := range changes {
-				w.heard <- c
-			}
-		})
-	}()
-	t.Cleanup(func() { stop(); <-done })
-	return w
-}
-
-func (w *watched) follows(f sigsync.Follow) {
-	w.t.Helper()
-	select {
-	case w.follow <- f:
-	case err := <-w.ended:
-		w.t.Fatalf("Watch ended: %v", err)
-	case <-time.After(20 * time.Second):
-		w.t.Fatal("Watch takes nobody to follow")
-	}
-}
-
-// hears waits for what is told next.
-func (w *watched) hears(account, text string) callsign.Change {
-	w.t.Helper()
-	select {
-	case c := <-w.heard:
-		if c.Account != account || c.Text != text {
-			w.t.Fatalf("%s says %q, want %s and %q", c.Account, c.Text, account, text)
-		}
-		return c
-	case err := <-w.ended:
-		w.t.Fatalf("Watch ended: %v", err)
-	case <-time.After(20 * time.Second):
-		w.t.Fatalf("%s says nothing, want %q", account, text)
-	}
-	panic("not reached")
+	return p, providertest.Watch(t, p)
 }
 
 func TestKamailioPushesWhatIsSaid(t *testing.T) {
@@ -95,39 +44,36 @@ func TestKamailioPushesWhatIsSaid(t *testing.T) {
 			a := peer.Presence(t, "")
 			c := at(a, network)
 			c.Languages = []string{"zh"}
-			w := watch(t, c)
+			p, w := watch(t, c)
 			a.Publish("+8613900000002", note("Before"))
-			w.follows(sigsync.Follow{Accounts: []string{"tel:+8613900000002", "eve"}})
-			w.hears("tel:+8613900000002", "Before")
+			w.Follow("tel:+8613900000002", "eve")
+			w.Hears("tel:+8613900000002", "Before")
 			began := time.Now()
 			a.Publish("+8613900000002", note("在高铁上 🚄 &lt;&amp;&gt;"))
-			change := w.hears("tel:+8613900000002", "在高铁上 🚄 <&>")
+			change := w.Hears("tel:+8613900000002", "在高铁上 🚄 <&>")
 			t.Logf("told %v after it was published", time.Since(began))
 			if !change.Stamp.Timed() || change.At.Before(began) || time.Since(change.At) < 0 {
 				t.Errorf("it is of %v, stamped %v: want when it was heard", change.At, change.Stamp)
 			}
 			a.Publish("+8613900000002", pidf(`<dm:note>one</dm:note><dm:note xml:lang="zh-Hans">中文</dm:note>`))
-			if change := w.hears("tel:+8613900000002", "中文"); change.Lang != "zh-Hans" {
+			if change := w.Hears("tel:+8613900000002", "中文"); change.Lang != "zh-Hans" {
 				t.Errorf("its language is %q", change.Lang)
 			}
 			a.Publish("+8613900000002", pidf(""))
-			w.hears("tel:+8613900000002", "")
+			w.Hears("tel:+8613900000002", "")
 			a.Publish("eve", note("I, too"))
-			w.hears("eve", "I, too")
-			w.follows(sigsync.Follow{Accounts: []string{"eve"}, Gone: true})
+			w.Hears("eve", "I, too")
+			w.Leave("eve")
 			peer.Until(t, "eve to be left", func() bool { return strings.Count(a.Output(), "expires 0") >= 1 })
 			a.Publish("eve", note("Nobody follows"))
-			changes, err := w.p.Read(t.Context(), []string{"eve"})
+			changes, err := p.Read(t.Context(), []string{"eve"})
 			if err != nil || len(changes) != 1 || changes[0].Text != "Nobody follows" {
 				t.Errorf("read: %+v, %v", changes, err)
 			}
-			if len(w.heard) > 0 {
-				t.Errorf("told of an account that is not followed: %+v", <-w.heard)
+			if len(w.Heard) > 0 {
+				t.Errorf("told of an account that is not followed: %+v", <-w.Heard)
 			}
-			w.stop()
-			if err := <-w.ended; err != nil {
-				t.Errorf("Watch ended: %v", err)
-			}
+			w.Stop()
 		})
 	}
 }
@@ -198,11 +144,11 @@ func TestASubscriptionIsRenewedBeforeItEnds(t *testing.T) {
 	a := peer.Presence(t, "")
 	c := at(a, "udp")
 	c.Expires, c.Check = 10*time.Second, time.Hour
-	w := watch(t, c)
-	w.follows(sigsync.Follow{Accounts: []string{"bob"}})
+	_, w := watch(t, c)
+	w.Follow("bob")
 	peer.Until(t, "the renewal", func() bool { return strings.Count(a.Output(), "SUBSCRIBE sip:") >= 2 })
 	a.Publish("bob", note("Still here"))
-	w.hears("bob", "Still here")
+	w.Hears("bob", "Still here")
 	if n := strings.Count(a.Output(), "to-tag '<null>'"); n != 1 {
 		t.Errorf("%d subscriptions were made, want one that was renewed:\n%s", n, a.Output())
 	}
@@ -212,10 +158,10 @@ func TestKamailioWantsSubscriptionsToLastLonger(t *testing.T) {
 	a := peer.Presence(t, `modparam("presence", "min_expires", 60)`+"\n"+`modparam("presence", "min_expires_action", 1)`)
 	c := at(a, "udp")
 	c.Expires = 10 * time.Second
-	w := watch(t, c)
+	_, w := watch(t, c)
 	a.Publish("bob", note("Hi"))
-	w.follows(sigsync.Follow{Accounts: []string{"bob"}})
-	w.hears("bob", "Hi")
+	w.Follow("bob")
+	w.Hears("bob", "Hi")
 	if !strings.Contains(a.Output(), "expires 60") {
 		t.Errorf("it was not asked for longer:\n%s", a.Output())
 	}
@@ -224,15 +170,15 @@ func TestKamailioWantsSubscriptionsToLastLonger(t *testing.T) {
 func TestAfterKamailioWasKilledAllAreHeardAgain(t *testing.T) {
 	const accounts = 50
 	a := peer.Presence(t, "")
-	w := watch(t, at(a, "udp"))
+	_, w := watch(t, at(a, "udp"))
 	var all []string
 	for i := range accounts {
 		all = append(all, fmt.Sprintf("u%d", i))
 		a.Publish(all[i], note("Before"))
 	}
-	w.follows(sigsync.Follow{Accounts: all})
+	w.Follow(all...)
 	for range all {
-		if c := <-w.heard; c.Text != "Before" {
+		if c := w.Next(); c.Text != "Before" {
 			t.Fatalf("%+v", c)
 		}
 	}
@@ -243,15 +189,9 @@ func TestAfterKamailioWasKilledAllAreHeardAgain(t *testing.T) {
 		a.Publish(account, note("After"))
 	}
 	heard := map[string]bool{}
-	deadline := time.After(20 * time.Second)
 	for len(heard) < accounts {
-		select {
-		case c := <-w.heard:
-			heard[c.Account] = c.Text == "After"
-		case err := <-w.ended:
-			t.Fatalf("Watch ended: %v", err)
-		case <-deadline:
-			t.Fatalf("%d of %d accounts are heard again", len(heard), accounts)
+		if c := w.Next(); c.Text == "After" {
+			heard[c.Account] = true
 		}
 	}
 	t.Logf("all %d subscriptions stood again %v after the agent did", accounts, time.Since(began))
@@ -259,17 +199,12 @@ func TestAfterKamailioWasKilledAllAreHeardAgain(t *testing.T) {
 
 func TestAnAgentThatStaysAwayEndsTheWatch(t *testing.T) {
 	a := peer.Presence(t, "")
-	w := watch(t, at(a, "udp"))
+	_, w := watch(t, at(a, "udp"))
 	a.Publish("bob", note("Before"))
-	w.follows(sigsync.Follow{Accounts: []string{"bob"}})
-	w.hears("bob", "Before")
+	w.Follow("bob")
+	w.Hears("bob", "Before")
 	a.Kill()
-	select {
-	case err := <-w.ended:
-		if err == nil || errors.Is(err, sigsync.ErrCredentials) {
-			t.Errorf("Watch ended with %v", err)
-		}
-	case <-time.After(20 * time.Second):
-		t.Fatal("Watch doesn't notice")
+	if err := w.Ends(); err == nil || errors.Is(err, sigsync.ErrCredentials) {
+		t.Errorf("Watch ended with %v", err)
 	}
 }

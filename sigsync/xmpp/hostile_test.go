@@ -28,7 +28,7 @@ const (
 
 // against has a Provider's Watch follow bob at a server that does as it is told; it returns what was told and why it ended, once
 // every goroutine has.
-func against(t *testing.T, server func(net.Conn)) (told []string, err error, sent int64) {
+func against(t *testing.T, server func(net.Conn)) (told []string, sent int64, err error) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()
@@ -62,7 +62,7 @@ func against(t *testing.T, server func(net.Conn)) (told []string, err error, sen
 		_ = theirs.Close()
 		all.Wait()
 	})
-	return told, err, sent
+	return told, sent, err
 }
 
 type counting struct {
@@ -136,7 +136,7 @@ func TestHostileServers(t *testing.T) {
 		"a client without a text beside it":   {says(opened, hi, fenced, `<presence from='bob@im.test/phone'/>`, "</stream:stream>"), []string{"hi"}, "closed the stream"},
 		"the client of the greatest priority": {says(opened, bye, strings.Replace(hi, "desk", "phone", 1), fenced, "</stream:stream>"), []string{"bye"}, "closed the stream"},
 	} {
-		told, err, read := against(t, test.server)
+		told, read, err := against(t, test.server)
 		if err == nil || !strings.Contains(err.Error(), test.why) || !slices.Equal(told, test.told) {
 			t.Errorf("%s: told %q, then %v; want %q and an error with %q", sentence, told, err, test.told, test.why)
 		}
@@ -171,7 +171,7 @@ func TestAServerThatClosesAtAnyByte(t *testing.T) {
 	session := opened + hi + fenced + bye + `<iq type='get' id='x' from='im.test' to='s.test'><query xmlns='jabber:iq:version'/></iq>`
 	want := []string{"hi", "bye"}
 	for i := range len(session) {
-		told, err, _ := against(t, says(session[:i]))
+		told, _, err := against(t, says(session[:i]))
 		if err == nil || errors.Is(err, sigsync.ErrCredentials) {
 			t.Errorf("closed after %q: %v", session[:i], err)
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/callsign-as/callsign"
 	"github.com/callsign-as/callsign/deploy/peer"
 	"github.com/callsign-as/callsign/sigsync"
+	"github.com/callsign-as/callsign/sigsync/providertest"
 	"github.com/callsign-as/callsign/sigsync/xmpp"
 )
 
@@ -19,68 +20,13 @@ func at(s *peer.XMPPServer) xmpp.Config {
 	return c
 }
 
-// watched is a running Watch.
-type watched struct {
-	t      *testing.T
-	p      *xmpp.Provider
-	follow chan sigsync.Follow
-	heard  chan callsign.Change
-	ended  chan error
-	stop   context.CancelFunc
-}
-
-func watch(t *testing.T, c xmpp.Config) *watched {
+func watch(t *testing.T, c xmpp.Config) (*xmpp.Provider, *providertest.Watched) {
 	t.Helper()
 	p, err := xmpp.New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &watched{t: t, p: p}
-	w.again()
-	t.Cleanup(func() { w.stop() })
-	return w
-}
-
-// again watches, as the poller does after an end.
-func (w *watched) again() {
-	ctx, stop := context.WithCancel(context.Background())
-	w.stop, w.follow, w.heard, w.ended = stop, make(chan sigsync.Follow), make(chan callsign.Change, 100), make(chan error, 1)
-	heard, follow, ended := w.heard, w.follow, w.ended
-	go func() {
-		ended <- w.p.Watch(ctx, follow, func(changes []callsign.Change) {
-			for _, c := range changes {
-				heard <- c
-			}
-		})
-	}()
-}
-
-func (w *watched) follows(f sigsync.Follow) {
-	w.t.Helper()
-	select {
-	case w.follow <- f:
-	case err := <-w.ended:
-		w.t.Fatalf("Watch ended: %v", err)
-	case <-time.After(20 * time.Second):
-		w.t.Fatal("Watch takes nobody to follow")
-	}
-}
-
-// hears waits for what is told next.
-func (w *watched) hears(account, text string) callsign.Change {
-	w.t.Helper()
-	select {
-	case c := <-w.heard:
-		if c.Account != account || c.Text != text {
-			w.t.Fatalf("%s says %q, want %s and %q", c.Account, c.Text, account, text)
-		}
-		return c
-	case err := <-w.ended:
-		w.t.Fatalf("Watch ended: %v", err)
-	case <-time.After(20 * time.Second):
-		w.t.Fatalf("%s says nothing, want %q", account, text)
-	}
-	panic("not reached")
+	return p, providertest.Watch(t, p)
 }
 
 func TestProsodyPushesWhatIsSaid(t *testing.T) {
@@ -88,46 +34,42 @@ func TestProsodyPushesWhatIsSaid(t *testing.T) {
 	s.Register("bob")
 	c := at(s)
 	c.Languages = []string{"zh"}
-	w := watch(t, c)
+	p, w := watch(t, c)
 	bob := s.Client("bob", "desk")
 	bob.Status(map[string]string{"": "On the road"})
-	w.follows(sigsync.Follow{Accounts: []string{"bob@example.test"}})
-	w.hears("bob@example.test", "On the road") // it was invited, and let us see
+	w.Follow("bob@example.test")
+	w.Hears("bob@example.test", "On the road") // it was invited, and let us see
 
 	began := time.Now()
 	bob.Status(map[string]string{"": "在高铁上 🚄 <&>"})
-	change := w.hears("bob@example.test", "在高铁上 🚄 <&>")
+	change := w.Hears("bob@example.test", "在高铁上 🚄 <&>")
 	t.Logf("told %v after it was said", time.Since(began))
 	if !change.Stamp.Timed() || change.At.Before(began) || time.Since(change.At) < 0 {
 		t.Errorf("it is of %v, stamped %v: want when it was heard", change.At, change.Stamp)
 	}
 	bob.Status(map[string]string{"": "在高铁上 🚄 <&>"}) // the same is not told again
 	bob.Status(map[string]string{"": "english", "zh-Hans": "中文", "de": "deutsch"})
-	if change := w.hears("bob@example.test", "中文"); change.Lang != "zh-Hans" {
+	if change := w.Hears("bob@example.test", "中文"); change.Lang != "zh-Hans" {
 		t.Errorf("its language is %q", change.Lang)
 	}
 	bob.Status(nil)
-	w.hears("bob@example.test", "")
+	w.Hears("bob@example.test", "")
 	bob.Status(map[string]string{"": "Back"})
-	w.hears("bob@example.test", "Back")
+	w.Hears("bob@example.test", "Back")
 	bob.Close() // who is gone keeps the text: what is told next is what is said next
 	again := s.Client("bob", "phone")
 	again.Status(map[string]string{"": "From the phone"})
-	w.hears("bob@example.test", "From the phone")
-	w.follows(sigsync.Follow{Accounts: []string{"bob@example.test"}, Gone: true})
-	w.follows(sigsync.Follow{Gone: true}) // taken once the other is done
+	w.Hears("bob@example.test", "From the phone")
+	w.Leave("bob@example.test")
 	again.Status(map[string]string{"": "Nobody follows"})
 	peer.Until(t, "it to be read", func() bool {
-		changes, err := w.p.Read(t.Context(), []string{"bob@example.test"})
+		changes, err := p.Read(t.Context(), []string{"bob@example.test"})
 		return err == nil && len(changes) == 1 && changes[0].Text == "Nobody follows"
 	})
-	if len(w.heard) > 0 {
-		t.Errorf("told of an account that is not followed: %+v", <-w.heard)
+	if len(w.Heard) > 0 {
+		t.Errorf("told of an account that is not followed: %+v", <-w.Heard)
 	}
-	w.stop()
-	if err := <-w.ended; err != nil {
-		t.Errorf("Watch ended: %v", err)
-	}
+	w.Stop()
 }
 
 func TestProsodyIsRead(t *testing.T) {
@@ -135,29 +77,22 @@ func TestProsodyIsRead(t *testing.T) {
 	for _, name := range []string{"bob", "eve", "late"} {
 		s.Register(name)
 	}
-	p, err := xmpp.New(at(s))
-	if err != nil {
-		t.Fatal(err)
-	}
+	p, w := watch(t, at(s))
 	read := func(account string) ([]callsign.Change, error) {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
 		return p.Read(ctx, []string{account})
 	}
 	// Who adds the contact is seen: it is answered while anything holds the connection, as a Watch does.
-	w := watch(t, at(s))
-	w.follows(sigsync.Follow{}) // it is connected
+	w.Follow() // it is connected
 	bob := s.Client("bob", "desk")
 	bob.Status(map[string]string{"": "At work"})
 	bob.Add("signature@signatures.example.test")
 	peer.Until(t, "bob to be seen", func() bool {
-		changes, err := w.p.Read(t.Context(), []string{"bob@example.test"})
+		changes, err := p.Read(t.Context(), []string{"bob@example.test"})
 		return err == nil && len(changes) == 1
 	})
-	w.stop()
-	if err := <-w.ended; err != nil {
-		t.Fatal(err)
-	}
+	w.Stop()
 
 	before := time.Now()
 	changes, err := read("Bob@Example.TEST") // as it is linked
@@ -217,8 +152,8 @@ func TestProsodyRefuses(t *testing.T) {
 			t.Errorf("%s: watch: %v, want %v", sentence, err, test.want)
 		}
 	}
-	first := watch(t, at(s))
-	first.follows(sigsync.Follow{})
+	_, first := watch(t, at(s))
+	first.Follow()
 	second, err := xmpp.New(at(s))
 	if err != nil {
 		t.Fatal(err)
@@ -231,28 +166,23 @@ func TestProsodyRefuses(t *testing.T) {
 func TestAfterProsodyWasKilledTheFirstTextIsTheNewest(t *testing.T) {
 	s := peer.Prosody(t)
 	s.Register("bob")
-	w := watch(t, at(s))
+	_, w := watch(t, at(s))
 	bob := s.Client("bob", "desk")
 	bob.Status(map[string]string{"": "Before"})
-	w.follows(sigsync.Follow{Accounts: []string{"bob@example.test"}})
-	w.hears("bob@example.test", "Before")
+	w.Follow("bob@example.test")
+	w.Hears("bob@example.test", "Before")
 	s.Kill()
-	select {
-	case err := <-w.ended:
-		if err == nil || errors.Is(err, sigsync.ErrCredentials) {
-			t.Errorf("Watch ended with %v", err)
-		}
-	case <-time.After(20 * time.Second):
-		t.Fatal("Watch doesn't notice")
+	if err := w.Ends(); err == nil || errors.Is(err, sigsync.ErrCredentials) {
+		t.Errorf("Watch ended with %v", err)
 	}
-	w.again()
-	if err := <-w.ended; err == nil || errors.Is(err, sigsync.ErrCredentials) {
+	w.Again()
+	if err := w.Ends(); err == nil || errors.Is(err, sigsync.ErrCredentials) {
 		t.Errorf("while the server is away: %v", err)
 	}
 	s.Start()
 	bob = s.Client("bob", "desk")
 	bob.Status(map[string]string{"": "After"})
-	w.again()
-	w.follows(sigsync.Follow{Accounts: []string{"bob@example.test"}})
-	w.hears("bob@example.test", "After")
+	w.Again()
+	w.Follow("bob@example.test")
+	w.Hears("bob@example.test", "After")
 }
