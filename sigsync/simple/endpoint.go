@@ -1,6 +1,7 @@
 package simple
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,6 +50,7 @@ type endpoint struct {
 
 	mu      sync.Mutex
 	dialogs map[string]*dialog // by Call-ID
+	broken  error              // what ended it
 }
 
 // open binds the port and serves it.
@@ -99,7 +101,10 @@ func open(ctx context.Context, c Config) (*endpoint, error) {
 		return nil, fmt.Errorf("simple: %w", err)
 	}
 	go func() {
-		e.err = fmt.Errorf("simple: the port ended: %w", serve())
+		err := serve()
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.err = cmp.Or(e.broken, fmt.Errorf("simple: the port ended: %w", err))
 		close(e.ended)
 	}()
 	return e, e.serving(ctx, network)
@@ -282,10 +287,18 @@ func refusal(res *sip.Response, authorized bool) error {
 	return fmt.Errorf("simple: the agent answers %s", said)
 }
 
-// notified answers a NOTIFY.
-func (e *endpoint) notified(r *sip.Request, tx sip.ServerTransaction) {
-	status, reason := e.hears(r)
-	_ = tx.Respond(sip.NewResponseFromRequest(r, status, reason, nil)) // one that gets lost is asked for again
+// notified answers a NOTIFY, in a goroutine of sipgo's. What an agent writes is not to end a node, but the port.
+func (e *endpoint) notified(req *sip.Request, tx sip.ServerTransaction) {
+	defer func() {
+		if r := recover(); r != nil {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			e.broken = fmt.Errorf("simple: the connector panicked: please report it: %v", r)
+			_ = e.socket.Close()
+		}
+	}()
+	status, reason := e.hears(req)
+	_ = tx.Respond(sip.NewResponseFromRequest(req, status, reason, nil)) // one that gets lost is asked for again
 }
 
 // hears finds whose a NOTIFY is, and passes it on (RFC 6665 §4.1.3).

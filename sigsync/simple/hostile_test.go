@@ -261,9 +261,10 @@ func TestOnlyTheAgentIsHeard(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer stranger.Close()
-	var c Config
-	c = agent(t, func(s string) []string {
-		at, err := net.ResolveUDPAddr("udp", strings.TrimPrefix(c.Listen, "udp://"))
+	c := agent(t, func(s string) []string {
+		_, contact, _ := strings.Cut(header(s, "Contact"), "@")
+		contact, _, _ = strings.Cut(contact, ";")
+		at, err := net.ResolveUDPAddr("udp", contact)
 		if err == nil {
 			_, _ = stranger.WriteTo([]byte(notification(s, "terminated", strings.Replace(there, "hi", "forged", 1))), at)
 			_, _ = stranger.WriteTo([]byte(answer(s, "404 Not Found")), at)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -137,4 +138,24 @@ func TestSubscriptionsAreBounded(t *testing.T) {
 		cancel()
 		<-done
 	})
+}
+
+func TestAPanicEndsThePortAndNothingElse(t *testing.T) {
+	c := agent(t, func(s string) []string { return []string{answer(s, "200 OK"), notification(s, "active", there)} })
+	e, err := open(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	d := newDialog(sip.Uri{Scheme: "sip", User: "b", Host: "ims.test"}, func(notice) { panic("a bug") })
+	e.keep(d)
+	_, _ = e.subscribe(t.Context(), d, time.Hour)
+	select {
+	case <-e.ended:
+	case <-time.After(20 * time.Second):
+		t.Fatal("the port stays")
+	}
+	if e.err == nil || !strings.Contains(e.err.Error(), "a bug") {
+		t.Errorf("it ended with %v", e.err)
+	}
 }

@@ -95,10 +95,7 @@ func join(ctx context.Context, c Config, conn net.Conn, secret string) (*link, e
 	running, stop := context.WithCancel(context.Background())
 	l.stop = stop
 	l.all.Go(func() {
-		err := l.session.Serve(l)
-		if err == nil {
-			err = errors.New("the server closed the stream")
-		}
+		err := l.serve()
 		l.mu.Lock()
 		l.err = refusal(err)
 		l.mu.Unlock()
@@ -107,6 +104,19 @@ func join(ctx context.Context, c Config, conn net.Conn, secret string) (*link, e
 	})
 	l.all.Go(func() { l.keep(running) })
 	return l, nil
+}
+
+// serve reads until the stream ends, and says why it did. What a server writes is not to end a node, whatever a library makes of it.
+func (l *link) serve() (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("the connector panicked: please report it: %v", r)
+		}
+	}()
+	if err := l.session.Serve(l); err != nil {
+		return err
+	}
+	return errors.New("the server closed the stream")
 }
 
 // refusal says which errors of a stream mean that we are not let in.
