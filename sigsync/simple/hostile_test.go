@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -261,13 +262,19 @@ func TestOnlyTheAgentIsHeard(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer stranger.Close()
+	var trusted atomic.Bool
 	c := agent(t, func(s string) []string {
 		_, contact, _ := strings.Cut(header(s, "Contact"), "@")
 		contact, _, _ = strings.Cut(contact, ";")
 		at, err := net.ResolveUDPAddr("udp", contact)
-		if err == nil {
-			_, _ = stranger.WriteTo([]byte(notification(s, "terminated", strings.Replace(there, "hi", "forged", 1))), at)
-			_, _ = stranger.WriteTo([]byte(answer(s, "404 Not Found")), at)
+		forged := []string{notification(s, "terminated", strings.Replace(there, "hi", "forged", 1)), answer(s, "200 OK")}
+		for _, message := range forged {
+			if err == nil {
+				_, err = stranger.WriteTo([]byte(message), at)
+			}
+		}
+		if err != nil || trusted.Load() {
+			return nil // the stranger alone answers
 		}
 		return []string{answer(s, "200 OK"), notification(s, "terminated", there)}
 	})
@@ -282,8 +289,9 @@ func TestOnlyTheAgentIsHeard(t *testing.T) {
 	if changes, err := read(); err != nil || len(changes) != 1 || changes[0].Text != "hi" {
 		t.Errorf("%+v, %v; want what the agent said", changes, err)
 	}
-	if changes, err := read("127.0.0.0/8"); err == nil && (len(changes) != 1 || changes[0].Text == "hi") {
-		t.Errorf("%+v: the stranger was not heard where it is trusted: the test proves nothing", changes)
+	trusted.Store(true)
+	if changes, err := read("127.0.0.0/8"); err != nil || len(changes) != 1 || changes[0].Text != "forged" {
+		t.Errorf("%+v, %v: the stranger is not heard where it is trusted: the test proves nothing", changes, err)
 	}
 }
 
@@ -331,9 +339,9 @@ func TestAnAgentThatClosesAtAnyByte(t *testing.T) {
 		_ = agent.Close() // who never connected is not waited for
 		n := <-whole
 		switch {
-		case n == 0:
-			return fmt.Errorf("it did not ask: %w", err)
-		case cut >= n && (err != nil || len(changes) != 1):
+		case n == 0: // a busy machine: it had no time to ask
+			return errSilent
+		case cut >= 1<<20 && (err != nil || len(changes) != 1):
 			return fmt.Errorf("the whole session: %+v, %w", changes, err)
 		case cut < n && (err == nil || len(changes) > 0):
 			return fmt.Errorf("closed after %d of %d bytes: %+v, %v", cut, n, changes, err)
@@ -347,7 +355,16 @@ func TestAnAgentThatClosesAtAnyByte(t *testing.T) {
 		t.Fatal(err)
 	}
 	for cut := range length {
-		all.Go(func() error { return read(cut) })
+		all.Go(func() error {
+			err := read(cut)
+			for range 10 {
+				if !errors.Is(err, errSilent) {
+					break
+				}
+				err = read(cut)
+			}
+			return err
+		})
 	}
 	if err := all.Wait(); err != nil {
 		t.Error(err)
