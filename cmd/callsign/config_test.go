@@ -66,7 +66,7 @@ func TestAConfigurationThatCannotBeUsedSaysWhatToDo(t *testing.T) {
 		"a range":                  {"show: { caller_ranges: [x] }\n", nil, []string{"show.caller_ranges[0]", "use a prefix"}},
 		"PostgreSQL":               {"store: { url: postgres://u:secret@h }\n", nil, []string{"store.url", "HOST:PORT/DATABASE"}},
 		"a cache":                  {"cache: { url: \"redis://u:secret@h/x\" }\n", nil, []string{"cache.url", "redis+cluster://"}},
-		"a provider":               {"sync: { providers: [ { network: qq } ] }\n", nil, []string{"sync.providers", "connector"}},
+		"a provider":               {"sync: { providers: [ { network: icq } ] }\n", nil, []string{"sync.providers", "connector"}},
 		"a reviewer":               {"sync: { moderation: { reviewer: { url: here } } }\n", nil, []string{"sync.moderation.reviewer.url", "write it like"}},
 		"a reviewer's absence":     {"sync: { moderation: { reviewer: { on_failure: ok } } }\n", nil, []string{"sync.moderation.reviewer.on_failure", "hold"}},
 		"a reviewer's time-out":    {"sync: { moderation: { reviewer: { timeout: 1m } } }\n", nil, []string{"sync.moderation.reviewer.timeout", "5s"}},

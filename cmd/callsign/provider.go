@@ -22,12 +22,14 @@ import (
 	"github.com/callsign-as/callsign/sigsync/httpjson"
 	"github.com/callsign-as/callsign/sigsync/msn"
 	"github.com/callsign-as/callsign/sigsync/qq"
+	"github.com/callsign-as/callsign/sigsync/simple"
+	"github.com/callsign-as/callsign/sigsync/xmpp"
 )
 
 // SyncConfig is the section sync.
 type SyncConfig struct {
 	Moderation sigsync.Moderation `yaml:"moderation" doc:"which texts are shown without, or after, a person's approval, and which never"`
-	Providers  []ProviderConfig   `yaml:"providers" doc:"networks that are read, like {network: im, connector: httpjson, url: …}: sigsync/CONNECTOR/README.md has the keys of each"`
+	Providers  []ProviderConfig   `yaml:"providers" doc:"networks that are read, like {network: im, connector: httpjson, url: …}; without connector it is the network's name; sigsync/CONNECTOR/README.md has the keys of each"`
 }
 
 // ProviderConfig is one network that is read. Its further keys are the connector's.
@@ -48,6 +50,8 @@ var connectors = map[string]connector{
 	"fetion":   connect(fetion.DefaultConfig, func(c fetion.Config, log *slog.Logger) (sigsync.Provider, error) { return fetion.New(c, log) }),
 	"qq":       connect(qq.DefaultConfig, func(c qq.Config, log *slog.Logger) (sigsync.Provider, error) { return qq.New(c, log) }),
 	"msn":      connect(msn.DefaultConfig, func(c msn.Config, _ *slog.Logger) (sigsync.Provider, error) { return msn.New(c, nil) }),
+	"simple":   connect(simple.DefaultConfig, func(c simple.Config, _ *slog.Logger) (sigsync.Provider, error) { return simple.New(c) }),
+	"xmpp":     connect(xmpp.DefaultConfig, func(c xmpp.Config, _ *slog.Logger) (sigsync.Provider, error) { return xmpp.New(c) }),
 }
 
 // connect makes a connector of its room's configuration: what that has none of are the keys that every network has.
@@ -82,6 +86,9 @@ func (p *ProviderConfig) UnmarshalYAML(node *yaml.Node) error {
 	}{Interval: 5 * time.Minute}
 	if err := node.Decode(&named); err != nil {
 		return err
+	}
+	if named.Connector == "" {
+		named.Connector = named.Network
 	}
 	read, known := connectors[named.Connector]
 	switch {
@@ -205,7 +212,7 @@ func (c providerTest) Run(s surroundings) error {
 		case err != nil:
 			return fmt.Errorf("%s: %w", c.Network, err)
 		case len(changes) == 0:
-			return fmt.Errorf("%s: the answer has no %q: see its spelling, and items and account in sync.providers", c.Network, c.Account)
+			return fmt.Errorf("%s tells nothing of %q: it may be offline; else see its spelling, and sync.providers", c.Network, c.Account)
 		}
 		change := changes[0]
 		out := tested{Account: change.Account, Text: change.Text, Shown: sigsync.Clean(change.Text), At: change.At}

@@ -54,6 +54,8 @@ func TestAnAccountIsReadNow(t *testing.T) {
 		"the networks as JSON":         {[]string{"list", "-c", timed, "--json"}, exitOK, `],"networks":[{"network":"im","connector":"httpjson","per_call":1,"per_second":1}]}`},
 		"an unknown key":               {[]string{"list", "-c", provider(", txt: /a")}, exitUsage, "txt"},
 		"a value that can't be":        {[]string{"list", "-c", provider(", per_second: 0")}, exitUsage, "im: per_second: use 0.001 to 1000"},
+		"a connector by its network":   {[]string{"list", "-c", write(t, "sync: { providers: [ { network: httpjson, url: 'http://x/{account}', text: /a } ] }\n")}, exitOK, "httpjson  httpjson"},
+		"a network without connector":  {[]string{"list", "-c", write(t, "sync: { providers: [ { network: im } ] }\n")}, exitUsage, `connector "im" of im is not known`},
 		"an unknown connector":         {[]string{"list", "-c", write(t, "sync: { providers: [ { network: im, connector: icq } ] }\n")}, exitUsage, `connector "icq" of im is not known`},
 		"a secret that isn't there":    {[]string{"test", "im", "10001", "-c", provider(`, bearer: "file:/nowhere"`)}, exitUsage, "im: bearer: open /nowhere"},
 		"which lists all the same":     {[]string{"list", "-c", provider(`, bearer: "file:/nowhere"`)}, exitOK, "httpjson"},

@@ -1,4 +1,4 @@
-// Package peer gives tests the programs that are not ours: SIPp, tshark, Kamailio, node with npm's packages, Python. Without CALLSIGN_TEST_PEERS a
+// Package peer gives tests the programs that are not ours: SIPp, tshark, Kamailio, Prosody, node with npm's packages, Python. Without CALLSIGN_TEST_PEERS a
 // test whose peer is absent skips and says so; with it, as deploy/test.sh sets it, absence fails. Whatever is started is
 // stopped by its pid at the test's end.
 package peer
@@ -11,6 +11,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -121,6 +123,18 @@ func startAs(t testing.TB, user *syscall.Credential, dir, path string, environ [
 func (p *Process) Kill() {
 	_ = p.cmd.Process.Kill()
 	<-p.done
+}
+
+// signal sends a signal to the process and its children.
+func (p *Process) signal(sig syscall.Signal) {
+	pid := p.cmd.Process.Pid
+	children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	for child := range strings.FieldsSeq(string(children)) {
+		if n, err := strconv.Atoi(child); err == nil {
+			_ = syscall.Kill(n, sig)
+		}
+	}
+	_ = syscall.Kill(pid, sig)
 }
 
 // Terminate asks the process to stop and returns how it ended.

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -101,34 +100,16 @@ func (s *PostgreSQL) Stop() {
 
 // Kill is kill -9 of the server and its children, which would live on without it until they notice.
 func (s *PostgreSQL) Kill() {
-	s.signal(syscall.SIGSTOP)
-	s.signal(syscall.SIGKILL)
+	s.process.signal(syscall.SIGSTOP)
+	s.process.signal(syscall.SIGKILL)
 	s.process.Kill()
 }
 
 // Pause stops all of it without ending anything, as a machine does that hangs, until Resume.
-func (s *PostgreSQL) Pause() { s.signal(syscall.SIGSTOP) }
+func (s *PostgreSQL) Pause() { s.process.signal(syscall.SIGSTOP) }
 
 // Resume lets it go on.
-func (s *PostgreSQL) Resume() { s.signal(syscall.SIGCONT) }
-
-// processes are the server and its children.
-func (s *PostgreSQL) processes() (pids []int) {
-	pid := s.process.cmd.Process.Pid
-	children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
-	for child := range strings.FieldsSeq(string(children)) {
-		if n, err := strconv.Atoi(child); err == nil {
-			pids = append(pids, n)
-		}
-	}
-	return append(pids, pid)
-}
-
-func (s *PostgreSQL) signal(sig syscall.Signal) {
-	for _, pid := range s.processes() {
-		_ = syscall.Kill(pid, sig)
-	}
-}
+func (s *PostgreSQL) Resume() { s.process.signal(syscall.SIGCONT) }
 
 func (s *PostgreSQL) sql(database, statement string) error {
 	out, err := exec.Command(filepath.Join(s.bin, "psql"), "-h", s.host, "-U", "callsign", "-d", database, "-qAtc", statement).CombinedOutput()
