@@ -73,8 +73,11 @@ const (
 // Delivery is one text on its way to one caller. It says what to show; how it is coded and cut is gsmbridge's.
 type Delivery struct {
 	Call    Call
-	Profile Profile
+	Profile Profile // with the Signature whose Text it is
 	Text    string
+	Channel string        // the only one over which it may be shown; "": any
+	Repeat  time.Duration // where a policy is more sparing with texts than the node; RepeatAlways: it isn't
+	PerDay  int           // how many texts the caller may be shown within 24 hours; 0: no limit
 }
 
 // Outcome is how a delivery's submission ended; receipts come later, as events.

@@ -19,6 +19,8 @@ var (
 	ErrTooMany = errors.New("too many wait already")
 	// ErrNotProved says that a network has verified another number for an account, or none.
 	ErrNotProved = errors.New("the network has not verified this number for the account")
+	// ErrInvalid says that what was sent can't be used as it is; the error says what to mend.
+	ErrInvalid = errors.New("it can't be used")
 	// What an import refuses of a row.
 	ErrNumberTaken  = fmt.Errorf("the number %w", ErrConflict)
 	ErrAccountTaken = fmt.Errorf("the account %w", ErrConflict)

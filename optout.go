@@ -11,3 +11,17 @@ type OptOut struct {
 	At     time.Time
 	Origin string // what told it: the link of a message, or who did for the caller
 }
+
+// Consent is the proof that a number's holder wants what they write to be shown: they asked for it, were asked whether they mean it,
+// and said so from their own handset.
+type Consent struct {
+	MSISDN    MSISDN
+	Tenant    string
+	Request   string // what they sent
+	Asked     string // what they were asked
+	AskedAt   time.Time
+	AskedLink string // over which link that went
+	Reply     string // "" until they have confirmed it
+	RepliedAt time.Time
+	ReplyLink string
+}

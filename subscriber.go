@@ -34,13 +34,15 @@ type Slice struct {
 
 // Profile is everything that a call needs to know of its callee, as one value with one revision: one look-up, one cache
 // entry, one invalidation. Rev grows in the same transaction as any change to subscriber, signature or policy.
-// Signature is the one to show: the newest by At of those with a Shown text that have not expired.
+// Signature is the one to show: the newest by At of those with a Shown text that have not expired, of the policy's account alone
+// if it names one.
 type Profile struct {
 	MSISDN    MSISDN
 	Tenant    string
 	Rev       uint64
 	Name      string
 	Signature Signature
+	Policy    *Compiled // nil: the subscriber has none
 }
 
 // Showable is the text that may be shown at now, or "".

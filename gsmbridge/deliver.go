@@ -32,6 +32,8 @@ func (b *Bridge) Deliver(ctx context.Context, d callsign.Delivery) callsign.Outc
 		o.State, o.Reason = callsign.Dropped, context.Cause(ctx).Error()
 	case len(b.links) == 0:
 		o.Reason = "no link is configured: name an SMSC in smpp.links"
+	case len(links) == 0 && d.Channel != "":
+		o.Reason = "the tenant's policy wants channel " + d.Channel + " for the caller's access, over which no link can reach it: see its channels"
 	case len(links) == 0:
 		o.Reason = "no flash link is configured, and the caller is not known to be on GERAN or UTRAN, where USSD is: name one in smpp.links"
 	}

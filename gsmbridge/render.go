@@ -1,6 +1,7 @@
 package gsmbridge
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -32,7 +33,7 @@ type Rendered struct {
 // that is tried first.
 func (b *Bridge) Render(d callsign.Delivery, channel string) (Rendered, error) {
 	if channel == "" {
-		channel = Flash
+		channel = cmp.Or(d.Channel, Flash)
 		if links := b.route(d); len(links) > 0 {
 			channel = links[0].Channel
 		}

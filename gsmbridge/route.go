@@ -22,7 +22,7 @@ func (b *Bridge) route(d callsign.Delivery) []*link {
 	}
 	var places []place
 	for _, l := range b.links {
-		if l.Bind != "receiver" && (l.Channel != USSD || ussdCapable(d.Call)) {
+		if l.Bind != "receiver" && (d.Channel == "" || d.Channel == l.Channel) && (l.Channel != USSD || ussdCapable(d.Call)) {
 			// Sorted by these, each order comes as often as drawing by weight without putting back; a weight of 0 makes it infinite.
 			places = append(places, place{l, rand.ExpFloat64() / float64(l.Weight)})
 		}

@@ -51,8 +51,7 @@ func (c *Config) Validate() error {
 		}
 		return nil
 	}
-	_, rangesErr := NewOperator(*c)
-	_, repeatErr := c.RepeatPeriod()
+	_, operatorErr := NewOperator(*c)
 	_, roamingErr := parseNumbers("show.msrn_ranges", c.MSRNRanges)
 	_, ladderErr := newLadder(*c)
 	err := errors.Join(
@@ -61,7 +60,7 @@ func (c *Config) Validate() error {
 		oneOf("caller_identity", string(c.CallerIdentity), string(ims.Asserted), string(ims.From)),
 		within("window", c.Window, time.Second, 5*time.Minute),
 		within("no_180_after", c.No180After, time.Second, time.Minute),
-		rangesErr, repeatErr, roamingErr, ladderErr,
+		operatorErr, roamingErr, ladderErr,
 	)
 	switch {
 	case err != nil:
@@ -91,11 +90,24 @@ func (c *Config) RepeatPeriod() (time.Duration, error) {
 	return d, nil
 }
 
-// Operator is the operator's own policy, compiled.
-type Operator struct{ callers numbers }
+// Operator is the operator's own policy, compiled: the node's, and the tenant's whose subscriber is called.
+type Operator struct {
+	callers numbers
+	repeat  time.Duration
+	tenant  *callsign.Tenant // nil: it has none
+}
 
 // NewOperator compiles what Decide asks of a Config.
 func NewOperator(c Config) (op Operator, err error) {
-	op.callers, err = parseNumbers("show.caller_ranges", c.CallerRanges)
+	if op.callers, err = parseNumbers("show.caller_ranges", c.CallerRanges); err != nil {
+		return op, err
+	}
+	op.repeat, err = c.RepeatPeriod()
 	return op, err
+}
+
+// With is op for the subscribers of a tenant.
+func (op Operator) With(t *callsign.Tenant) Operator {
+	op.tenant = t
+	return op
 }

@@ -1,6 +1,7 @@
 package sipas
 
 import (
+	"slices"
 	"time"
 
 	"github.com/callsign-as/callsign"
@@ -19,43 +20,162 @@ const (
 	NoText           = "no_text"             // the subscriber has nothing to show now
 	OptedOut         = "opted_out"           // the caller wants no texts
 	Unreadable       = "unreadable"          // the INVITE can't be read
+	Excluded         = "excluded"            // the operator excludes the caller or the callee
+	Withheld         = "withheld"            // the operator shows nothing to callers who withhold their number
+	Blackout         = "blackout"            // the operator shows nothing at this time
+	NoChannel        = "no_channel"          // the operator shows nothing over the caller's access
+	Never            = "never"               // the subscriber never shows this caller anything
+	Paused           = "paused"              // the subscriber shows nothing for now
+	RuleNothing      = "rule"                // the subscriber's rule for the call shows nothing
 	Overloaded       = "overloaded"          // too much waits: only callees that memory knows are served
 	Unavailable      = "unavailable"         // the store did not answer in time, too many wait for it, or the opt-outs were never read
 )
 
 // Decision is what Decide found: the text to show, or the first rule that refused, and every rule considered.
 type Decision struct {
-	Show    bool
-	Text    string
-	Refusal string // "" if Show
-	Rules   []Considered
+	Show      bool
+	Text      string
+	Signature callsign.Signature // whose Text it is
+	Refusal   string             // "" if Show
+
+	rules    []Considered // but the subscriber's, which stand behind the first before of them
+	before   int
+	policy   *callsign.Compiled
+	verdicts []callsign.RuleVerdict // of the subscriber's
+
+	// How it may be shown, as in callsign.Delivery.
+	Channel string
+	Repeat  time.Duration
+	PerDay  int
 }
 
-// Considered is one rule and what it said of the call; Refusal is "" where it had nothing against it.
+// Considered is one rule and what was found of it. Refusal is "" where it had nothing against the call.
 type Considered struct {
-	Rule    string `json:"rule"`
-	Refusal string `json:"refusal,omitempty"`
+	Rule    string
+	Verdict callsign.RuleVerdict
+	Refusal string
+}
+
+func (d *Decision) consider(rule, refusal string, refused bool) {
+	verdict := callsign.Refuses
+	if !refused {
+		verdict, refusal = callsign.Passes, ""
+	} else if d.Refusal == "" {
+		d.Refusal = refusal
+	}
+	d.rules = append(d.rules, Considered{rule, verdict, refusal})
+}
+
+// Considered are all rules in the order in which they were considered. Calls, which don't tell why, don't pay for it.
+func (d *Decision) Considered() []Considered {
+	all := slices.Clone(d.rules[:d.before])
+	for i, v := range d.verdicts {
+		c := Considered{Rule: d.policy.Rules[i].Title, Verdict: v}
+		if v == callsign.Wins && d.policy.Rules[i].Show == callsign.ShowNothing {
+			c.Refusal = RuleNothing
+		}
+		all = append(all, c)
+	}
+	return append(all, d.rules[d.before:]...)
 }
 
 // Decide is the one decision: calls, what-if and dry calls run it. No I/O; now is given.
 func Decide(c callsign.Call, p callsign.Profile, op Operator, now time.Time) (d Decision) {
-	consider := func(rule, refusal string, refused bool) {
-		if !refused {
-			refusal = ""
-		} else if d.Refusal == "" {
-			d.Refusal = refusal
-		}
-		d.Rules = append(d.Rules, Considered{rule, refusal})
+	rules := 9 // with those of Workers.Decide
+	if op.tenant != nil {
+		rules += 5
 	}
-	text := p.Showable(now)
-	consider("the call may be acted on", c.Exempt, c.Exempt != "")
-	consider("the caller's number is known", NoCaller, c.Caller == 0)
-	consider("somebody else calls", OwnNumber, c.Caller == c.Callee)
-	consider("the caller's is no fixed line", FixedLine, ims.IsFixedLine(c.Caller))
-	consider("show.caller_ranges has the caller", CallerOutOfRange, !op.callers.contain(c.Caller))
-	consider("the subscriber has a text to show", NoText, text == "")
+	if p.Policy != nil {
+		rules += 2
+	}
+	d.rules = make([]Considered, 0, rules)
+	d.consider("the call may be acted on", c.Exempt, c.Exempt != "")
+	d.consider("the caller's number is known", NoCaller, c.Caller == 0)
+	d.consider("somebody else calls", OwnNumber, c.Caller == c.Callee)
+	d.consider("the caller's is no fixed line", FixedLine, ims.IsFixedLine(c.Caller))
+	d.consider("show.caller_ranges has the caller", CallerOutOfRange, !op.callers.contain(c.Caller))
+	d.Repeat = op.repeat
+	if t := op.tenant; t != nil {
+		d.consider("the operator's callers have the caller", CallerOutOfRange, !t.Takes(c))
+		d.consider("the operator excludes neither caller nor callee", Excluded, t.Excludes(c))
+		d.consider("the operator lets callers withhold their number", Withheld, t.Hides(c))
+		d.consider("the operator has no blackout", Blackout, t.Dark(now))
+		d.Channel, d.PerDay, d.Repeat = t.Channel(c), t.PerDay(), callsign.Sparing(d.Repeat, t.Repeat)
+		d.consider("the operator has a channel for the caller's access", NoChannel, d.Channel == "none")
+	}
+	text := p.Signature
+	text.Shown = p.Showable(now)
+	if p.Policy != nil {
+		d.Repeat = callsign.Sparing(d.Repeat, p.Policy.Repeat)
+		text = d.ask(p.Policy, op.tenant, c, now, text)
+	}
+	d.consider("the subscriber has a text to show", NoText, text.Shown == "")
 	if d.Refusal == "" {
-		d.Show, d.Text = true, text
+		d.Show, d.Text, d.Signature = true, text.Shown, text
 	}
 	return d
+}
+
+// ask is the subscriber's own say: never, pauses, and of the rules that match the one that names caller and time most closely, of
+// those alike the first. It gives what is to be shown in place of the signature.
+func (d *Decision) ask(p *callsign.Compiled, t *callsign.Tenant, c callsign.Call, now time.Time, signature callsign.Signature) callsign.Signature {
+	a := p.Asked(c, now, t)
+	d.consider("the subscriber shows this caller something", Never, p.Never(&a))
+	d.consider("the subscriber shows something now", Paused, p.Paused(now))
+	d.policy, d.before, d.verdicts = p, len(d.rules), make([]callsign.RuleVerdict, len(p.Rules))
+	best, most := -1, -1
+	for i := range p.Rules {
+		rank, verdict := p.Rules[i].Match(&a)
+		d.verdicts[i] = verdict
+		if rank > most {
+			best, most = i, rank
+		}
+	}
+	if best >= 0 {
+		won := &p.Rules[best]
+		d.verdicts[best] = callsign.Wins
+		switch won.Show {
+		case callsign.ShowSignature:
+		case callsign.ShowNothing:
+			if d.Refusal == "" {
+				d.Refusal = RuleNothing
+			}
+		default:
+			return p.Text(won.Show, won, &a)
+		}
+	}
+	if signature.Shown == "" && p.Policy.Default != "" {
+		return p.Text(p.Policy.Default, nil, &a)
+	}
+	return signature
+}
+
+// Delivery is what a decision to show something sends.
+func (d Decision) Delivery(c callsign.Call, p callsign.Profile) callsign.Delivery {
+	p.Signature = d.Signature
+	return callsign.Delivery{Call: c, Profile: p, Text: d.Text, Channel: d.Channel, Repeat: d.Repeat, PerDay: d.PerDay}
+}
+
+// Decide decides about a call to p as this node stands: with what its tenant's operator and its caller say. What-if asks it too. The
+// caller's opt-out is asked for once more at release, since it may come meanwhile.
+func (ws *Workers) Decide(c callsign.Call, p callsign.Profile, now time.Time) Decision {
+	op, known := ws.operator, true
+	if ws.Tenants != nil {
+		op.tenant, known = ws.Tenants.Tenant(p.Tenant)
+	}
+	d := Decide(c, p, op, now)
+	d.refuse("the tenant's policy is known", Unavailable, !known)
+	if ws.OptOuts != nil {
+		refused, known := ws.OptOuts.Refuses(c.Caller, c.Callee)
+		d.refuse("opt-outs are known", Unavailable, !known)
+		d.refuse("the caller has not opted out", OptedOut, refused)
+	}
+	return d
+}
+
+// refuse considers one rule more, after what is to be shown was found.
+func (d *Decision) refuse(rule, refusal string, refused bool) {
+	if d.consider(rule, refusal, refused); refused {
+		d.Show, d.Text, d.Signature = false, "", callsign.Signature{}
+	}
 }

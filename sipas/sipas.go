@@ -33,6 +33,11 @@ type OptOuts interface {
 	Refuses(caller, callee callsign.MSISDN) (refused, known bool)
 }
 
+// Tenants has what operators say for each tenant; nil: nothing. Where it isn't known nothing is sent.
+type Tenants interface {
+	Tenant(name string) (t *callsign.Tenant, known bool)
+}
+
 // Bridge shows a text to a caller. ctx ends when the call is answered, cancelled or failed (context.Cause says which):
 // after that nothing is sent. It may end long after Deliver returned, with the submission's outcome, not the receipt.
 type Bridge interface {
@@ -48,6 +53,7 @@ type Options struct {
 	Profiles Profiles
 	Claims   Claims
 	OptOuts  OptOuts // nil: nobody has opted out
+	Tenants  Tenants // nil: none says anything
 	Bridge   Bridge
 	Recorder Recorder
 	Hush     func(callsign.BranchKey) // is called with each set-up of which nothing more need be told; nil: it isn't

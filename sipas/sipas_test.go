@@ -681,7 +681,7 @@ func TestCallerRanges(t *testing.T) {
 		{"+", true},
 		{"+8", true},
 	} {
-		op, err := NewOperator(Config{CallerRanges: []string{"+1", c.ranges}})
+		op, err := NewOperator(config(func(into *Config) { into.CallerRanges = []string{"+1", c.ranges} }))
 		if got := op.callers.contain(alice); err != nil || got != c.want {
 			t.Errorf("%s: got %v, %v; want %v", c.ranges, got, err, c.want)
 		}

@@ -203,7 +203,7 @@ func (w *worker) settle(s *setup) {
 // decide reads the whole INVITE of a call whose callee has something to show, and decides about it. The others, nearly all
 // calls of most networks, are counted and leave no timeline: it would tell nothing but who called whom.
 func (w *worker) decide(ctx context.Context, s *setup, e relay.Event, p callsign.Profile) {
-	if p.Showable(e.At) == "" {
+	if p.Policy == nil && p.Showable(e.At) == "" {
 		w.skip(s, NoText)
 		return
 	}
@@ -215,8 +215,12 @@ func (w *worker) decide(ctx context.Context, s *setup, e relay.Event, p callsign
 	}
 	call.ID, call.At = callsign.NewCallID(e.At, e.Branch), e.At
 	call = w.Access(call, e.Peer.Addr(), e.At)
-	d := Decide(call, p, w.operator, e.At)
-	s.served = &served{delivery: callsign.Delivery{Call: call, Profile: p, Text: d.Text}}
+	d := w.Workers.Decide(call, p, e.At)
+	if d.Refusal == NoText {
+		w.skip(s, NoText)
+		return
+	}
+	s.served = &served{delivery: d.Delivery(call, p)}
 	w.record(s, callsign.Event{At: e.At, Kind: callsign.EventInvite})
 	for _, l := range s.untold {
 		w.record(s, callsign.Event{At: l.at, Kind: l.kind, Reason: l.reason})
@@ -228,7 +232,7 @@ func (w *worker) decide(ctx context.Context, s *setup, e relay.Event, p callsign
 		return
 	}
 	w.metrics.calls.WithLabelValues("decided").Inc()
-	w.record(s, callsign.Event{At: e.At, Kind: callsign.EventDecided, Text: d.Text, Reason: p.Signature.Origin})
+	w.record(s, callsign.Event{At: e.At, Kind: callsign.EventDecided, Text: d.Text, Reason: d.Signature.Origin})
 	if s.over {
 		w.record(s, callsign.Event{At: e.At, Kind: callsign.EventSkipped, Reason: s.cause.Error()})
 	}

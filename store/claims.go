@@ -18,15 +18,19 @@ const (
 	AlreadyDelivered = "already_delivered" // this call's text was released before: a fork, a spiral, a retransmission
 	Repeated         = "repeat"            // the caller has seen it, and Repeat says that this is enough
 	CallerCap        = "caller_cap"
+	DayCap           = "day_cap" // the caller had as many texts within a day as the callee's operator allows
 	GlobalCap        = "global_cap"
 )
+
+// Day is the time in which a delivery's PerDay counts.
+const Day = 24 * time.Hour
 
 // DeliverOnce is how long a call is remembered, so that its forks and spirals show its text once: longer than any rings.
 const DeliverOnce = 180 * time.Second
 
 // ClaimsOptions are the limits. Zero: no limit.
 type ClaimsOptions struct {
-	Repeat    time.Duration // callsign.RepeatAlways, callsign.RepeatOnce, or the period in which a caller is shown a callee's text once
+	Repeat    time.Duration // where a delivery says none: callsign.RepeatAlways, callsign.RepeatOnce, or the period in which a caller is shown a callee's text once
 	PerCaller int           // texts that one caller gets in Per at the most; 20 is a sane number
 	Per       time.Duration // default 1 h
 	PerSecond int           // texts to all callers together; 500 is a sane number
@@ -53,6 +57,8 @@ type Claims struct {
 	calls   book[[16]byte, time.Duration] // by keyOfCall
 	seen    book[seenKey, time.Duration]
 	grants  book[callsign.MSISDN, []time.Duration]
+	days    book[callsign.MSISDN, []time.Duration] // likewise within a day, of deliveries that have a cap for it
+	longest time.Duration                          // for how long seen is kept: the longest repeat so far; callsign.RepeatOnce: for ever
 	second  []time.Duration
 	next    int
 	results *prometheus.CounterVec
@@ -68,10 +74,11 @@ type seenKey struct {
 func NewClaims(o ClaimsOptions) *Claims {
 	o = o.WithDefaults()
 	c := &Claims{
-		o: o, began: time.Now(),
+		o: o, began: time.Now(), longest: o.Repeat,
 		calls:  newBook[[16]byte, time.Duration](o.Remember),
 		seen:   newBook[seenKey, time.Duration](o.Remember),
 		grants: newBook[callsign.MSISDN, []time.Duration](o.Remember),
+		days:   newBook[callsign.MSISDN, []time.Duration](o.Remember),
 		second: slices.Repeat([]time.Duration{-time.Second}, o.PerSecond),
 		results: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "callsign_claims_total", Help: "Deliveries that asked whether their text may be shown, by answer.",
@@ -95,27 +102,35 @@ func (c *Claims) Claim(_ context.Context, d callsign.Delivery) (refusal string, 
 }
 
 func (c *Claims) claim(d callsign.Delivery, now time.Duration) (refusal string) {
+	repeat := cmp.Or(d.Repeat, c.o.Repeat)
+	if repeat == callsign.RepeatOnce || c.longest != callsign.RepeatOnce && repeat > c.longest {
+		c.longest = repeat
+	}
 	c.forget(now)
 	call, seen, caller := keyOfCall(d), c.keyOfSeen(d), d.Call.Caller
-	grants, _ := c.grants.get(caller)
-	grants = slices.DeleteFunc(grants, func(at time.Duration) bool { return at <= now-c.o.Per })
-	c.grants.set(caller, grants)
+	grants, today := since(&c.grants, caller, now-c.o.Per), since(&c.days, caller, now-Day)
+	last, shown := c.seen.get(seen)
 	switch {
 	case c.calls.has(call):
 		return AlreadyDelivered
-	case c.o.Repeat != callsign.RepeatAlways && c.seen.has(seen):
+	case shown && (repeat == callsign.RepeatOnce || now-last < repeat):
 		return Repeated
 	case c.o.PerCaller > 0 && len(grants) >= c.o.PerCaller:
 		return CallerCap
+	case d.PerDay > 0 && len(today) >= d.PerDay:
+		return DayCap
 	case c.o.PerSecond > 0 && now-c.second[c.next] < time.Second:
 		return GlobalCap
 	}
 	evicted := c.calls.add(call, now, now)
-	if c.o.Repeat != callsign.RepeatAlways {
+	if repeat != callsign.RepeatAlways {
 		evicted += c.seen.add(seen, now, now)
 	}
 	if c.o.PerCaller > 0 {
 		evicted += c.grants.add(caller, append(grants, now), now)
+	}
+	if d.PerDay > 0 {
+		evicted += c.days.add(caller, append(today, now), now)
 	}
 	if c.o.PerSecond > 0 {
 		c.second[c.next] = now
@@ -125,12 +140,21 @@ func (c *Claims) claim(d callsign.Delivery, now time.Duration) (refusal string) 
 	return ""
 }
 
+// since is what b has of a caller later than then; the rest is forgotten.
+func since(b *book[callsign.MSISDN, []time.Duration], caller callsign.MSISDN, then time.Duration) []time.Duration {
+	times, _ := b.get(caller)
+	times = slices.DeleteFunc(times, func(at time.Duration) bool { return at <= then })
+	b.set(caller, times)
+	return times
+}
+
 // forget lets go of what no longer refuses anybody.
 func (c *Claims) forget(now time.Duration) {
 	c.calls.expire(now - DeliverOnce)
 	c.grants.expire(now - c.o.Per)
-	if c.o.Repeat > 0 {
-		c.seen.expire(now - c.o.Repeat)
+	c.days.expire(now - Day)
+	if c.longest > 0 {
+		c.seen.expire(now - c.longest)
 	}
 }
 
@@ -152,9 +176,11 @@ func (c *Claims) Settle(_ context.Context, d callsign.Delivery, o callsign.Outco
 	if last, ok := c.seen.get(seen); ok && last == at {
 		c.seen.drop(seen)
 	}
-	grants, _ := c.grants.get(caller)
-	if i := slices.Index(grants, at); i >= 0 {
-		c.grants.set(caller, slices.Delete(grants, i, i+1))
+	for _, b := range []*book[callsign.MSISDN, []time.Duration]{&c.grants, &c.days} {
+		times, _ := b.get(caller)
+		if i := slices.Index(times, at); i >= 0 {
+			b.set(caller, slices.Delete(times, i, i+1))
+		}
 	}
 	return nil
 }
@@ -165,7 +191,7 @@ func keyOfCall(d callsign.Delivery) [16]byte {
 
 func (c *Claims) keyOfSeen(d callsign.Delivery) seenKey {
 	k := seenKey{caller: d.Call.Caller, callee: d.Call.Callee}
-	if c.o.Repeat == callsign.RepeatOnce {
+	if cmp.Or(d.Repeat, c.o.Repeat) == callsign.RepeatOnce {
 		k.text = Digest(d.Text)
 	}
 	return k

@@ -28,6 +28,7 @@ func TestClaims(t *testing.T) {
 	claim := func(caller, callee callsign.MSISDN, once, text, want string) step {
 		return step{d: delivery(caller, callee, once, text), want: want}
 	}
+	asked := func(repeat time.Duration, perDay int, s step) step { s.d.Repeat, s.d.PerDay = repeat, perDay; return s }
 	after := func(d time.Duration, s step) step { s.wait = d; return s }
 	settle := func(caller, callee callsign.MSISDN, once, text string, state callsign.OutcomeState) step {
 		return step{d: delivery(caller, callee, once, text), settle: state}
@@ -66,6 +67,25 @@ func TestClaims(t *testing.T) {
 			claim(1, 2, "a", "x", ""), after(900*time.Millisecond, claim(2, 2, "b", "x", "")),
 			after(99*time.Millisecond, claim(3, 2, "c", "x", GlobalCap)),
 			after(time.Millisecond, claim(3, 2, "c", "x", "")), claim(4, 2, "d", "x", GlobalCap),
+		}},
+		"a policy asks for once where the node doesn't": {ClaimsOptions{}, []step{
+			asked(callsign.RepeatOnce, 0, claim(1, 2, "a", "x", "")), asked(callsign.RepeatOnce, 0, claim(1, 2, "b", "x", Repeated)),
+			asked(callsign.RepeatOnce, 0, claim(1, 2, "c", "y", "")), claim(1, 2, "d", "x", ""),
+			after(1000*time.Hour, asked(callsign.RepeatOnce, 0, claim(1, 2, "e", "x", Repeated))),
+		}},
+		"a policy asks for a longer period than another": {ClaimsOptions{Repeat: time.Hour}, []step{
+			asked(3*time.Hour, 0, claim(1, 2, "a", "x", "")), claim(1, 3, "b", "x", ""),
+			after(time.Hour, asked(3*time.Hour, 0, claim(1, 2, "c", "x", Repeated))), claim(1, 3, "d", "x", ""),
+			after(2*time.Hour, asked(3*time.Hour, 0, claim(1, 2, "e", "x", ""))),
+		}},
+		"a caller gets so many in a day, any day, whosever": {ClaimsOptions{}, []step{
+			asked(0, 2, claim(1, 2, "a", "x", "")), after(20*time.Hour, asked(0, 2, claim(1, 3, "b", "x", ""))),
+			asked(0, 2, claim(1, 4, "c", "x", DayCap)), asked(0, 3, claim(1, 5, "d", "x", "")), asked(0, 2, claim(9, 4, "e", "x", "")),
+			claim(1, 6, "f", "x", ""), after(4*time.Hour, asked(0, 3, claim(1, 4, "g", "x", ""))), asked(0, 2, claim(1, 4, "h", "x", DayCap)),
+		}},
+		"what failed gives a day's back": {ClaimsOptions{}, []step{
+			asked(0, 1, claim(1, 2, "a", "x", "")), asked(0, 1, settle(1, 2, "a", "x", callsign.Failed)),
+			asked(0, 1, claim(1, 2, "b", "x", "")), asked(0, 1, claim(1, 3, "c", "x", DayCap)),
 		}},
 		"a refusal uses nothing up": {ClaimsOptions{Repeat: callsign.RepeatOnce, PerCaller: 2, PerSecond: 1}, []step{
 			claim(1, 2, "a", "x", ""), claim(1, 3, "b", "x", GlobalCap), claim(1, 3, "b", "x", GlobalCap),

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"time"
@@ -28,19 +29,26 @@ func NewClaims(c *Client, own *store.Claims, o store.ClaimsOptions) *Claims {
 	return &Claims{client: c, own: own, o: o.WithDefaults()}
 }
 
-// claimScript grants, and remembers it, or tells the refusal. KEYS: the call, what the caller has seen, the caller's grants; all
-// with the caller as their hash tag, so that they are on one node of a cluster. ARGV: token, milliseconds: once in a call,
-// repeat (0: always), of the cap; the cap (0: none). Times are the server's, for nodes' clocks differ.
+// claimScript grants, and remembers it, or tells the refusal. KEYS: the call, what the caller has seen, the caller's grants, those of a
+// day; all with the caller as their hash tag, so that they are on one node of a cluster. ARGV: token, milliseconds: once in a call,
+// repeat (0: always); then the milliseconds of each cap, and the cap (0: none). Times are the server's, for nodes' clocks differ.
 var claimScript = redis.NewScript(`
 if redis.call('EXISTS', KEYS[1]) == 1 then return '` + store.AlreadyDelivered + `' end
 if ARGV[3] ~= '0' and redis.call('EXISTS', KEYS[2]) == 1 then return '` + store.Repeated + `' end
-if ARGV[5] ~= '0' then
-	local time = redis.call('TIME')
-	local now = time[1] * 1000 + math.floor(time[2] / 1000)
-	redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now - ARGV[4])
-	if redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[5]) then return '` + store.CallerCap + `' end
-	redis.call('ZADD', KEYS[3], now, ARGV[1])
-	redis.call('PEXPIRE', KEYS[3], ARGV[4])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local caps = {{KEYS[3], ARGV[4], ARGV[5], '` + store.CallerCap + `'}, {KEYS[4], ARGV[6], ARGV[7], '` + store.DayCap + `'}}
+for _, cap in ipairs(caps) do
+	if cap[3] ~= '0' then
+		redis.call('ZREMRANGEBYSCORE', cap[1], '-inf', now - cap[2])
+		if redis.call('ZCARD', cap[1]) >= tonumber(cap[3]) then return cap[4] end
+	end
+end
+for _, cap in ipairs(caps) do
+	if cap[3] ~= '0' then
+		redis.call('ZADD', cap[1], now, ARGV[1])
+		redis.call('PEXPIRE', cap[1], cap[2])
+	end
 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 if ARGV[3] ~= '0' then redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[3]) end
@@ -52,18 +60,19 @@ for i = 1, 2 do
 	if redis.call('GET', KEYS[i]) == ARGV[1] then redis.call('DEL', KEYS[i]) end
 end
 redis.call('ZREM', KEYS[3], ARGV[1])
+redis.call('ZREM', KEYS[4], ARGV[1])
 return ''`)
 
 // Claim grants d (an empty refusal) or says why not, in one step over all nodes. It never fails.
 func (c *Claims) Claim(ctx context.Context, d callsign.Delivery) (refusal string, err error) {
 	keys, token := c.keys(d)
-	repeat := c.o.Repeat
+	repeat := cmp.Or(d.Repeat, c.o.Repeat)
 	if repeat == callsign.RepeatOnce {
 		repeat = onceFor
 	}
 	asked := c.client.ask(ctx, func(ctx context.Context) (err error) {
 		refusal, err = claimScript.Run(ctx, c.client.redis, keys, token, store.DeliverOnce.Milliseconds(), repeat.Milliseconds(),
-			c.o.Per.Milliseconds(), c.o.PerCaller).Text()
+			c.o.Per.Milliseconds(), c.o.PerCaller, store.Day.Milliseconds(), d.PerDay).Text()
 		return err
 	})
 	if asked == nil && refusal != "" {
@@ -97,10 +106,10 @@ func (c *Claims) keys(d callsign.Delivery) (keys []string, token string) {
 	callee := d.Call.Callee.E164()
 	once := store.Once(d)
 	seen := caller + "seen:" + callee
-	if c.o.Repeat == callsign.RepeatOnce {
+	if cmp.Or(d.Repeat, c.o.Repeat) == callsign.RepeatOnce {
 		seen += ":" + digest(d.Text)
 	}
-	return []string{caller + "call:" + callee + ":" + digest(once), seen, caller + "grants"}, digest(d.Call.ID.String() + once)
+	return []string{caller + "call:" + callee + ":" + digest(once), seen, caller + "grants", caller + "day"}, digest(d.Call.ID.String() + once)
 }
 
 // digest is a name for what may be long, or hold any byte.

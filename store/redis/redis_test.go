@@ -92,6 +92,21 @@ func TestWhatOneNodeShowedTheOthersDoNotShowAgain(t *testing.T) {
 			a.claim(t, delivery(1, 3, "y", "hi"), store.GlobalCap)
 			b.claim(t, delivery(1, 3, "y", "hi"), "")
 		}},
+		"what a policy asks for is of all nodes": {store.ClaimsOptions{}, func(t *testing.T, a, b node) {
+			of := func(callee callsign.MSISDN, once, text string) callsign.Delivery {
+				d := delivery(1, callee, once, text)
+				d.Repeat, d.PerDay = callsign.RepeatOnce, 2
+				return d
+			}
+			a.claim(t, of(2, "x", "hi"), "")
+			b.claim(t, of(2, "y", "hi"), store.Repeated)
+			b.claim(t, of(3, "y", "hi"), "")
+			a.claim(t, of(4, "z", "hi"), store.DayCap)
+			if err := b.Settle(t.Context(), of(3, "y", "hi"), callsign.Outcome{State: callsign.Failed}); err != nil {
+				t.Error(err)
+			}
+			a.claim(t, of(4, "z", "hi"), "")
+		}},
 		"flushed, a node remembers its own": {store.ClaimsOptions{PerCaller: 1}, func(t *testing.T, a, b node) {
 			a.claim(t, delivery(1, 2, "x", "hi"), "")
 			if err := server.Command("FLUSHALL"); err != nil {
