@@ -121,7 +121,10 @@ func (c *Cached) look(s *shard, m callsign.MSISDN) held {
 	}
 	h := held{found: e.rev > 0, state: fresh}
 	if h.found {
-		h.profile, _ = Unpack(m, e.rev, e.packed)
+		h.profile, _, _ = unpack(m, e.rev, e.packed)
+		if e.policed {
+			h.profile.Policy = s.policies[m]
+		}
 	}
 	// Once the shown signature has expired, another account's may be the next.
 	expires := h.profile.Signature.Expires
@@ -233,7 +236,7 @@ func (c *Cached) remember(s *shard, m callsign.MSISDN, f *flight) {
 	if e.rev > 0 {
 		e.packed = Pack(&f.profile)
 	}
-	c.metrics.evicted.Add(float64(s.put(e)))
+	c.metrics.evicted.Add(float64(s.put(e, f.profile.Policy)))
 }
 
 // fallBack answers what memory has, now that the truth can't be read.

@@ -15,7 +15,9 @@ const (
 	// and the sizes of allocations cost.
 	entryCost = int(unsafe.Sizeof(entry{})) + 24
 	// maxPacked is the largest profile that is remembered.
-	maxPacked = 64 << 10
+	maxPacked = 128 << 10
+	// policyCost is what a policy takes beyond four times its packed form, as measured: it is compiled too, and has a time zone of its own.
+	policyCost = 6 << 10
 	// maxSlots is what the index can tell apart.
 	maxSlots = 1 << 24
 )
@@ -24,15 +26,16 @@ const (
 // the order in which they came, and when the bytes don't suffice a hand goes from the oldest to the newest, forgets a mark
 // where it finds one, and evicts the first entry without. So what is looked at once goes soon, and a look moves nothing.
 type shard struct {
-	mu      sync.Mutex
-	flights map[callsign.MSISDN]*flight
-	index   []uint32 // by hash: 8 more bits of it, and 24 of a slot; 0: free
-	slots   []entry  // the first is no entry: the oldest stands behind it, the newest before it
-	free    uint32   // the first of the slots that are free, which stand behind each other; 0: none
-	hand    uint32   // the slot that is looked at next; 0: the oldest's
-	entries int
-	bytes   int
-	limit   int
+	mu       sync.Mutex
+	flights  map[callsign.MSISDN]*flight
+	policies map[callsign.MSISDN]*callsign.Compiled // of the entries that have one
+	index    []uint32                               // by hash: 8 more bits of it, and 24 of a slot; 0: free
+	slots    []entry                                // the first is no entry: the oldest stands behind it, the newest before it
+	free     uint32                                 // the first of the slots that are free, which stand behind each other; 0: none
+	hand     uint32                                 // the slot that is looked at next; 0: the oldest's
+	entries  int
+	bytes    int
+	limit    int
 }
 
 // entry is what is remembered of a number. Its packed profile is its only pointer.
@@ -44,12 +47,13 @@ type entry struct {
 	generation     uint32
 	older, younger uint32 // slots
 	marked         bool   // it was looked at since the hand last passed
+	policed        bool   // it has a policy
 }
 
 func (s *shard) open(limit int) {
 	s.limit = min(limit, (maxSlots-1)*entryCost)
 	s.index, s.slots = make([]uint32, 8), make([]entry, 1)
-	s.flights = map[callsign.MSISDN]*flight{}
+	s.flights, s.policies = map[callsign.MSISDN]*flight{}, map[callsign.MSISDN]*callsign.Compiled{}
 }
 
 // hash spreads numbers, which are mostly consecutive, over all bits.
@@ -60,7 +64,12 @@ func hash(m callsign.MSISDN) uint64 {
 
 func (c *Cached) shard(m callsign.MSISDN) *shard { return &c.shards[hash(m)>>58] }
 
-func (e *entry) cost() int { return entryCost + len(e.packed) }
+func (e *entry) cost() int {
+	if e.policed {
+		return entryCost + policyCost + 4*len(e.packed)
+	}
+	return entryCost + len(e.packed)
+}
 
 func (e *entry) since() time.Duration { return time.Duration(e.read) * time.Second }
 
@@ -84,14 +93,18 @@ func (s *shard) get(m callsign.MSISDN) *entry {
 	return &s.slots[s.index[at]%maxSlots]
 }
 
-// put remembers e and tells how many others went for it. What is too large to remember replaces nothing.
-func (s *shard) put(e entry) (evicted int) {
+// put remembers e with its policy, if it has one, and tells how many others went for it. What is too large to remember replaces nothing.
+func (s *shard) put(e entry, policy *callsign.Compiled) (evicted int) {
 	s.drop(e.msisdn)
+	e.policed = policy != nil
 	if e.msisdn == 0 || len(e.packed) > maxPacked || e.cost() > s.limit {
 		return 0
 	}
 	for ; s.bytes+e.cost() > s.limit; evicted++ {
 		s.evict()
+	}
+	if e.policed {
+		s.policies[e.msisdn] = policy
 	}
 	slot := s.free
 	if slot == 0 {
@@ -151,6 +164,9 @@ func (s *shard) drop(m callsign.MSISDN) {
 	e := &s.slots[slot]
 	s.bytes -= e.cost()
 	s.entries--
+	if e.policed {
+		delete(s.policies, m)
+	}
 	s.slots[e.older].younger, s.slots[e.younger].older = e.younger, e.older
 	if s.hand == slot {
 		s.hand = e.younger

@@ -69,7 +69,7 @@ func TestMemoryIsASieve(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"put": func(t *rapid.T) {
 				e := entry{msisdn: number.Draw(t, "m"), rev: rapid.Uint64().Draw(t, "rev"), packed: strings.Repeat("x", rapid.IntRange(0, 200).Draw(t, "size"))}
-				if got, want := s.put(e), model.put(e); got != want {
+				if got, want := s.put(e, nil), model.put(e); got != want {
 					t.Fatalf("%d were evicted, want %d", got, want)
 				}
 			},

@@ -138,7 +138,7 @@ func (os *OptOuts) Run(ctx context.Context) error {
 	var reader sync.WaitGroup
 	defer reader.Wait()
 	reader.Go(func() { os.read(ctx) })
-	os.again(ctx, "the feed of opt-outs ended; it is tried again", func() error {
+	again(ctx, os.o.Log, "the feed of opt-outs ended; it is tried again", func() error {
 		return os.o.Keeper.Changes(ctx, func(m callsign.MSISDN, rev uint64) {
 			if rev > 0 {
 				return // a profile's
@@ -156,7 +156,7 @@ func (os *OptOuts) Run(ctx context.Context) error {
 }
 
 // again does it until ctx ends, sooner after it went well than after an error.
-func (os *OptOuts) again(ctx context.Context, problem string, do func() error) {
+func again(ctx context.Context, log *slog.Logger, problem string, do func() error) {
 	const least, most = 50 * time.Millisecond, time.Second
 	for wait := least; ; wait = min(2*wait, most) {
 		began, err := time.Now(), do()
@@ -167,7 +167,7 @@ func (os *OptOuts) again(ctx context.Context, problem string, do func() error) {
 			wait = least
 		}
 		if err != nil {
-			os.o.Log.Debug(problem, "err", err)
+			log.Debug(problem, "err", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -179,7 +179,7 @@ func (os *OptOuts) again(ctx context.Context, problem string, do func() error) {
 
 // read reads, as it becomes due.
 func (os *OptOuts) read(ctx context.Context) {
-	os.again(ctx, "opt-outs can't be read; it is tried again", func() error {
+	again(ctx, os.o.Log, "opt-outs can't be read; it is tried again", func() error {
 		for {
 			select {
 			case <-ctx.Done():

@@ -6,7 +6,7 @@ import (
 	"github.com/callsign-as/callsign"
 )
 
-// Pack makes all of a profile but its number and revision one string. What is shown mostly is the text as it was said: then
+// Pack makes all of a profile but its number and revision one string, its policy last. What is shown mostly is the text as it was said: then
 // it stands there once.
 func Pack(p *callsign.Profile) string {
 	g := &p.Signature
@@ -27,11 +27,26 @@ func Pack(p *callsign.Profile) string {
 	for _, part := range parts {
 		b = append(b, part...)
 	}
-	return string(append(b, shown...))
+	b = append(b, shown...)
+	if p.Policy != nil {
+		b = append(b, packPolicy(p.Policy)...)
+	}
+	return string(b)
 }
 
 // Unpack is what was packed; false: nothing was, the string is something else.
 func Unpack(m callsign.MSISDN, rev uint64, packed string) (p callsign.Profile, ok bool) {
+	p, policy, ok := unpack(m, rev, packed)
+	if ok && policy != "" {
+		var err error
+		p.Policy, err = unpackPolicy(policy)
+		ok = err == nil
+	}
+	return p, ok
+}
+
+// unpack leaves the policy packed: memory has it compiled.
+func unpack(m callsign.MSISDN, rev uint64, packed string) (p callsign.Profile, policy string, ok bool) {
 	u := unpacker{packed, true}
 	p.MSISDN, p.Rev = m, rev
 	g := &p.Signature
@@ -47,7 +62,7 @@ func Unpack(m callsign.MSISDN, rev uint64, packed string) (p callsign.Profile, o
 	if g.Shown = g.Text; lengths[7] > 0 {
 		g.Shown = u.cut(lengths[7] - 1)
 	}
-	return p, u.ok && u.rest == ""
+	return p, u.rest, u.ok
 }
 
 // unpacker reads from a string, of which its strings stay parts, what encoding/binary appends.

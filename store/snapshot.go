@@ -116,7 +116,8 @@ func (c *Cached) load() (numbers []callsign.MSISDN) {
 		s := c.shard(e.msisdn)
 		s.mu.Lock()
 		if e.generation = c.generation.Load() - 2; s.get(e.msisdn) == nil { // older than any by which a feed has stood
-			s.put(e)
+			p, _ := Unpack(e.msisdn, e.rev, e.packed)
+			s.put(e, p.Policy)
 		}
 		s.mu.Unlock()
 		numbers = append(numbers, e.msisdn)

@@ -177,7 +177,7 @@ func FuzzSnapshot(f *testing.F) {
 			if e.read > 0 {
 				t.Errorf("read %d s after its cache began", e.read)
 			}
-			c.shard(e.msisdn).put(e)
+			c.shard(e.msisdn).put(e, nil)
 			kept[e.msisdn] = entry{msisdn: e.msisdn, rev: e.rev, packed: e.packed}
 		}
 		again, err := readSnapshot(string(c.snapshot(time.UnixMicro(now))), time.UnixMicro(now))

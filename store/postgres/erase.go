@@ -32,6 +32,9 @@ func (e *Engine) Erase(ctx context.Context, sc callsign.Scope, m callsign.MSISDN
 			sc.Tenant, string(callsign.RoleSubscriber), m); err != nil {
 			return err
 		}
+		if _, err := pool.Exec(ctx, `DELETE FROM consents WHERE tenant = $1 AND msisdn = $2`, sc.Tenant, m); err != nil {
+			return err // of who asked and never became a subscriber
+		}
 		for step := int64(eraseStep); step == eraseStep; calls += step {
 			tag, err := pool.Exec(ctx, `
 				WITH its AS (SELECT id FROM calls WHERE tenant IN ($1, '') AND (caller = $2 OR callee = $2) LIMIT $3),

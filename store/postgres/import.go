@@ -106,7 +106,7 @@ func (e *Engine) Import(ctx context.Context, sc callsign.Scope, rows []callsign.
 func importLines(rows []callsign.ImportRow, refused []error) (lines [][]any) {
 	people := make(map[callsign.MSISDN]struct{}, len(rows))
 	for i, r := range rows {
-		if r.Network == callsign.ManualNetwork && r.Account != manual(r.MSISDN) {
+		if r.Network == callsign.ManualNetwork && r.Account != manual(r.MSISDN) || r.Network == callsign.PolicyNetwork {
 			refused[i], r.Signature = callsign.ErrAccountTaken, callsign.Signature{}
 		}
 		var epoch any

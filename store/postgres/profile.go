@@ -38,18 +38,33 @@ func scanReviewed(scan func(...any) error, s *callsign.Signature, before ...any)
 
 // profileQuery reads all that a subscriber's accounts say, first what may be shown, of that the latest.
 const profileQuery = `
-SELECT g.shown <> '' AND (g.expires = 0 OR g.expires > $2) AS showable, s.msisdn, s.tenant, s.name, greatest(s.rev, max(g.rev) OVER ()), ` + signatureColumns + `
-FROM subscribers s JOIN signatures g ON g.msisdn = $1
+SELECT g.shown <> '' AND (g.expires = 0 OR g.expires > $2) AND g.network <> 'policy'
+        AND (coalesce(p.account, '') = '' OR p.account = g.network || '/' || g.account) AS showable,
+    s.msisdn, s.tenant, s.name, greatest(s.rev, max(g.rev) OVER ()), coalesce(p.rev, 0), coalesce(p.document, ''), ` + signatureColumns + `
+FROM subscribers s JOIN signatures g ON g.msisdn = $1 LEFT JOIN policies p ON p.msisdn = $1
 WHERE s.msisdn = $1
 ORDER BY showable DESC, g.at DESC, g.network COLLATE "C", g.account COLLATE "C" LIMIT 1`
 
-// Profile is what a call needs to know of m. Of several accounts the one that spoke last is shown; ErrNotFound if m is
-// nobody's.
+// Profile is what a call needs to know of m. Of several accounts the one that spoke last is shown, if the policy names none;
+// ErrNotFound if m is nobody's.
 func (e *Engine) Profile(ctx context.Context, m callsign.MSISDN) (p callsign.Profile, err error) {
-	var showable bool
+	var (
+		showable  bool
+		policyRev uint64
+		policy    octets
+	)
 	err = e.read("profile of "+m.String(), func(pool *pgxpool.Pool) error {
-		return scanSignature(pool.QueryRow(ctx, profileQuery, m, time.Now().UnixMicro()).Scan, &p.Signature,
-			&showable, &p.MSISDN, &p.Tenant, (*octets)(&p.Name), &p.Rev)
+		err := scanSignature(pool.QueryRow(ctx, profileQuery, m, time.Now().UnixMicro()).Scan, &p.Signature,
+			&showable, &p.MSISDN, &p.Tenant, (*octets)(&p.Name), &p.Rev, &policyRev, &policy)
+		if err != nil || policy == "" {
+			return err
+		}
+		// What changes meanwhile is told with a greater revision than p's.
+		texts, err := policyTexts(ctx, pool, m)
+		if err == nil {
+			p.Policy, err = store.ReadPolicy(m, policyRev, string(policy), texts)
+		}
+		return err
 	})
 	if err != nil {
 		return callsign.Profile{}, err

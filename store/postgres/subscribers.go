@@ -154,6 +154,9 @@ func (e *Engine) DeleteSubscriber(ctx context.Context, sc callsign.Scope, m call
 			sc.Tenant, string(callsign.RoleSubscriber), m); err != nil {
 			return err
 		}
+		if _, err := w.Exec(ctx, `DELETE FROM consents WHERE tenant = $1 AND msisdn = $2`, sc.Tenant, m); err != nil {
+			return err
+		}
 		var rev uint64
 		err := w.QueryRow(ctx, `SELECT nextval('revisions')`).Scan(&rev)
 		w.changed[m] = rev
@@ -162,7 +165,7 @@ func (e *Engine) DeleteSubscriber(ctx context.Context, sc callsign.Scope, m call
 }
 
 // LinkAccount gives m an account; created is false if it has it already. An account of another subscriber, and anybody
-// else's manual account, are ErrConflict.
+// else's manual account, are ErrConflict; those of a policy's texts too.
 func (e *Engine) LinkAccount(ctx context.Context, sc callsign.Scope, m callsign.MSISDN, network, account string) (created bool, err error) {
 	err = e.write(ctx, "link account of "+m.String(), func(w *writing) error {
 		created = false
@@ -190,13 +193,13 @@ func (w *writing) free(ctx context.Context, tenant string, m callsign.MSISDN, ne
 		return false, nil
 	case err != nil && !errors.Is(err, pgx.ErrNoRows):
 		return false, err
-	case err == nil, network == callsign.ManualNetwork:
+	case err == nil, network == callsign.ManualNetwork, network == callsign.PolicyNetwork:
 		return false, callsign.ErrAccountTaken
 	}
 	return true, nil
 }
 
-// UnlinkAccount takes an account, and what it said, from m. The manual one stays: ErrConflict.
+// UnlinkAccount takes an account, and what it said, from m. The manual one, and those of a policy's texts, stay: ErrConflict.
 func (e *Engine) UnlinkAccount(ctx context.Context, sc callsign.Scope, m callsign.MSISDN, network, account string) error {
 	return e.write(ctx, "unlink account of "+m.String(), func(w *writing) error {
 		if err := w.lock(ctx, sc.Tenant, m); err != nil {
@@ -206,7 +209,7 @@ func (e *Engine) UnlinkAccount(ctx context.Context, sc callsign.Scope, m callsig
 			sc.Tenant, m, network, account); err != nil {
 			return err
 		}
-		if network == callsign.ManualNetwork {
+		if network == callsign.ManualNetwork || network == callsign.PolicyNetwork {
 			return callsign.ErrConflict // and so the deletion is undone
 		}
 		if _, err := w.Exec(ctx, `DELETE FROM signatures WHERE msisdn = $1 AND network = $2 AND account = $3`, m, network, account); err != nil {

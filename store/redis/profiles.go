@@ -185,6 +185,6 @@ func (p *Profiles) offer(ctx context.Context, o offer) error {
 func padded(n uint64) string { return fmt.Sprintf("%0*x", digits, n) }
 
 // key names the form of its value too: a version that writes another one takes another name.
-func (p *Profiles) key(m callsign.MSISDN) string { return p.client.prefix + "profile1:" + m.E164() }
+func (p *Profiles) key(m callsign.MSISDN) string { return p.client.prefix + "profile2:" + m.E164() }
 
 func bucket(m callsign.MSISDN) uint64 { return uint64(m) * 0x9e3779b97f4a7c15 >> 46 }

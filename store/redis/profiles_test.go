@@ -3,6 +3,7 @@ package redis_test
 import (
 	"context"
 	"errors"
+	"reflect"
 	"sync"
 	"testing"
 	"time"
@@ -306,5 +307,26 @@ func TestProfilesCount(t *testing.T) {
 	warm(t, a, b, 1, 5)
 	if n, err := testutil.GatherAndCount(b.metrics, "callsign_redis_profiles_total"); err != nil || n == 0 {
 		t.Errorf("%d counted, %v", n, err)
+	}
+}
+
+func TestAPolicyComesWithItsProfile(t *testing.T) {
+	url := peer.Redis(t).URL()
+	a, b := newReader(t, url, t.Name()), newReader(t, url, t.Name())
+	policy, err := callsign.Policy{Texts: map[string]callsign.PolicyText{"a": {Text: "A"}}, Rules: []callsign.PolicyRule{{Name: "all", Show: "a"}}}.
+		Compile(3, map[string]callsign.Signature{"a": {Network: callsign.PolicyNetwork, Shown: "A"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []*reader{a, b} {
+		r.truth.set(1, 5)
+		p := r.truth.profiles[1]
+		p.Policy = policy
+		r.truth.profiles[1] = p
+	}
+	peer.Until(t, "the other to find it in Redis", func() bool { return !a.reads(1, 5) && !b.reads(1, 5) })
+	p, err := b.Profile(t.Context(), 1)
+	if err != nil || p.Policy == policy || !reflect.DeepEqual(p.Policy, policy) {
+		t.Errorf("Redis has %+v, %v, want %+v of its own", p.Policy, err, policy)
 	}
 }

@@ -27,6 +27,9 @@ func (e *Engine) Erase(ctx context.Context, sc callsign.Scope, m callsign.MSISDN
 		if _, err := w.ExecContext(ctx, `UPDATE audit SET msisdn = 0 WHERE tenant = ? AND msisdn = ?`, sc.Tenant, m); err != nil {
 			return err
 		}
+		if _, err := w.ExecContext(ctx, `DELETE FROM consents WHERE tenant = ? AND msisdn = ?`, sc.Tenant, m); err != nil {
+			return err // of who asked and never became a subscriber
+		}
 		_, err := w.ExecContext(ctx, `DELETE FROM keys WHERE tenant = ? AND role = ? AND msisdn = ?`, sc.Tenant, callsign.RoleSubscriber, m)
 		return err
 	}); err != nil {

@@ -32,14 +32,15 @@ func scanReviewed(scan func(...any) error, s *callsign.Signature, before ...any)
 }
 
 const profileQuery = `
-SELECT s.msisdn, s.tenant, s.name, s.rev, ` + signatureColumns + `
-FROM subscribers s
-LEFT JOIN accounts a ON a.msisdn = s.msisdn AND a.shown <> '' AND (a.expires = 0 OR a.expires > ?2)
+SELECT s.msisdn, s.tenant, s.name, s.rev, coalesce(p.rev, 0), coalesce(p.document, ''), ` + signatureColumns + `
+FROM subscribers s LEFT JOIN policies p ON p.msisdn = s.msisdn
+LEFT JOIN accounts a ON a.msisdn = s.msisdn AND a.shown <> '' AND (a.expires = 0 OR a.expires > ?2) AND a.network <> 'policy'
+    AND (coalesce(p.account, '') = '' OR p.account = a.network || '/' || a.account)
 WHERE s.msisdn = ?1
 ORDER BY a.at DESC, a.network, a.account LIMIT 1`
 
-// Profile is what a call needs to know of m. Of several accounts the one that spoke last is shown; ErrNotFound if m is
-// nobody's.
+// Profile is what a call needs to know of m. Of several accounts the one that spoke last is shown, if the policy names none;
+// ErrNotFound if m is nobody's.
 func (e *Engine) Profile(ctx context.Context, m callsign.MSISDN) (callsign.Profile, error) {
 	f := e.file.Load()
 	if f == nil {
@@ -48,11 +49,24 @@ func (e *Engine) Profile(ctx context.Context, m callsign.MSISDN) (callsign.Profi
 	var (
 		p           callsign.Profile
 		at, expires int64
+		policyRev   uint64
+		policy      string
 	)
-	fields := append([]any{&p.MSISDN, &p.Tenant, &p.Name, &p.Rev}, signatureFields(&p.Signature, &at, &expires)...)
+	fields := append([]any{&p.MSISDN, &p.Tenant, &p.Name, &p.Rev, &policyRev, &policy}, signatureFields(&p.Signature, &at, &expires)...)
 	if err := f.profile.QueryRowContext(ctx, m, time.Now().UnixMicro()).Scan(fields...); err != nil {
 		return callsign.Profile{}, e.failed("profile of "+m.String(), err)
 	}
 	p.Signature.At, p.Signature.Expires = store.FromMicros(at), store.FromMicros(expires)
+	if policy == "" {
+		return p, nil
+	}
+	// What changes meanwhile is told with a greater revision than p's.
+	texts, err := e.policyTexts(ctx, m)
+	if err == nil {
+		p.Policy, err = store.ReadPolicy(m, policyRev, policy, texts)
+	}
+	if err != nil {
+		return callsign.Profile{}, e.failed("profile of "+m.String(), err)
+	}
 	return p, nil
 }

@@ -154,6 +154,9 @@ func (e *Engine) DeleteSubscriber(ctx context.Context, sc callsign.Scope, m call
 			sc.Tenant, callsign.RoleSubscriber, m); err != nil {
 			return err
 		}
+		if _, err := w.ExecContext(ctx, `DELETE FROM consents WHERE tenant = ? AND msisdn = ?`, sc.Tenant, m); err != nil {
+			return err
+		}
 		_, err := w.revision(ctx, m)
 		return err
 	})
@@ -172,7 +175,7 @@ func (w *writing) one(ctx context.Context, query string, args ...any) error {
 }
 
 // LinkAccount gives m an account; created is false if it has it already. An account of another subscriber, and anybody
-// else's manual account, are ErrConflict.
+// else's manual account, are ErrConflict; those of a policy's texts too.
 func (e *Engine) LinkAccount(ctx context.Context, sc callsign.Scope, m callsign.MSISDN, network, account string) (created bool, err error) {
 	err = e.write(ctx, "link account of "+m.String(), func(w *writing) (err error) {
 		if created, err = w.link(ctx, sc.Tenant, m, network, account); err != nil || !created {
@@ -206,20 +209,20 @@ func (w *writing) free(ctx context.Context, tenant string, m callsign.MSISDN, ne
 		return false, nil
 	case err != nil && !errors.Is(err, sql.ErrNoRows):
 		return false, err
-	case err == nil, network == callsign.ManualNetwork:
+	case err == nil, network == callsign.ManualNetwork, network == callsign.PolicyNetwork:
 		return false, callsign.ErrAccountTaken
 	}
 	return true, nil
 }
 
-// UnlinkAccount takes an account, and what it said, from m. The manual one stays: ErrConflict.
+// UnlinkAccount takes an account, and what it said, from m. The manual one, and those of a policy's texts, stay: ErrConflict.
 func (e *Engine) UnlinkAccount(ctx context.Context, sc callsign.Scope, m callsign.MSISDN, network, account string) error {
 	return e.write(ctx, "unlink account of "+m.String(), func(w *writing) error {
 		if err := w.one(ctx, `DELETE FROM accounts WHERE tenant = ? AND msisdn = ? AND network = ? AND account = ?`,
 			sc.Tenant, m, network, account); err != nil {
 			return err
 		}
-		if network == callsign.ManualNetwork {
+		if network == callsign.ManualNetwork || network == callsign.PolicyNetwork {
 			return callsign.ErrConflict // and so the deletion is undone
 		}
 		if _, err := w.ExecContext(ctx, `DELETE FROM links WHERE tenant = ? AND network = ? AND account = ?`, sc.Tenant, network, account); err != nil {

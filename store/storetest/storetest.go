@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/callsign-as/callsign"
+	"github.com/callsign-as/callsign/store"
 )
 
 // Engine is everything that an engine does.
@@ -61,6 +62,16 @@ type Engine interface {
 	Called(ctx context.Context, s callsign.Slice, since time.Time, limit int) ([]callsign.Linked, error)
 	Share(ctx context.Context, name string, t callsign.Turn) (held map[int]time.Time, err error)
 
+	Policy(context.Context, callsign.Scope, callsign.MSISDN) (p callsign.Policy, rev uint64, err error)
+	PutPolicy(ctx context.Context, s callsign.Scope, m callsign.MSISDN, p callsign.Policy, rev uint64, texts []callsign.Entry) (now uint64, err error)
+	DeletePolicy(ctx context.Context, s callsign.Scope, m callsign.MSISDN, rev uint64) error
+	TenantPolicies(context.Context) (map[string]store.TenantDocument, error)
+	TenantPolicy(context.Context, callsign.Scope) (p callsign.TenantPolicy, rev uint64, err error)
+	PutTenantPolicy(ctx context.Context, s callsign.Scope, p callsign.TenantPolicy, rev uint64) (now uint64, err error)
+	DeleteTenantPolicy(ctx context.Context, s callsign.Scope, rev uint64) error
+	PutConsent(context.Context, callsign.Consent) error
+	Consent(context.Context, callsign.Scope, callsign.MSISDN) (callsign.Consent, error)
+
 	Ping(context.Context) error
 }
 
@@ -100,6 +111,10 @@ func Run(t *testing.T, open func(t *testing.T) Engine) {
 		"reviews: what is held or barred is not shown, and a verdict is of one text": reviews,
 		"reviews: a list goes on where it was, whatever is decided meanwhile":        reviewPages,
 		"reviews: any sequence ends as Signature.Stands says":                        reviewProperty,
+		"policies: with their texts, which wait for approval":                        policies,
+		"policies: a tenant's":                                                       tenantPolicies,
+		"policies: two nodes' memories obey within a second":                         policyNodes,
+		"consents: asked, confirmed, forgotten":                                      consents,
 		"reviews: each is told once":                                                 reviewTold,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
