@@ -28,6 +28,9 @@ func (p *accountPath) Resolve(huma.Context) []error {
 	if p.Network == callsign.ManualNetwork {
 		return []error{&huma.ErrorDetail{Location: "path.network", Message: "manual is every subscriber's own: PUT …/signature sets its text"}}
 	}
+	if p.Network == callsign.PolicyNetwork {
+		return []error{&huma.ErrorDetail{Location: "path.network", Message: "policy is for the texts of policies: PUT …/policy says them"}}
+	}
 	if !plain(p.Account) {
 		return []error{&huma.ErrorDetail{Location: "path.account", Message: "it holds a control character or is not UTF-8"}}
 	}

@@ -49,6 +49,14 @@ type Options struct {
 	Reviews     Reviews
 	Judge       Judge
 	Linker      Linker
+	Policies    Policies
+	// PolicyIntake is the intake.
+	PolicyIntake   PolicyIntake
+	TenantPolicies TenantPolicies
+	// OptOuts obeys on this node at once; OptOutRows is the engine.
+	OptOuts    OptOuts
+	OptOutRows OptOutRows
+	Consents   Consents
 	// Clean tells what of a text may be shown.
 	Clean func(text string) string
 
@@ -93,7 +101,8 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	if o.Intake == nil || o.Importer == nil || o.Subscribers == nil || o.Directory == nil || o.Accounts == nil || o.Calls == nil || o.Eraser == nil || o.Keys == nil ||
-		o.KeyHashes == nil || o.Cursors == nil || o.Audits == nil || o.Reviews == nil || o.Judge == nil || o.Links == nil || o.Linker == nil || o.Clean == nil {
+		o.KeyHashes == nil || o.Cursors == nil || o.Audits == nil || o.Reviews == nil || o.Judge == nil || o.Links == nil || o.Linker == nil || o.Policies == nil ||
+		o.PolicyIntake == nil || o.TenantPolicies == nil || o.OptOuts == nil || o.OptOutRows == nil || o.Consents == nil || o.Clean == nil {
 		return nil, errors.New("api: one of Options.Intake to Options.Clean is missing: all are required")
 	}
 	if o.Log == nil {
@@ -119,7 +128,7 @@ func New(o Options) (*Server, error) {
 	rest := newREST(mux, o.Version)
 	for _, register := range []func(huma.API){
 		s.registerSubscribers, s.registerPerson, s.registerAccounts, s.registerLinks, s.registerImport, s.registerEvents, s.registerCalls, s.registerLive,
-		s.registerKeys, s.registerAudit, s.registerReviews, s.registerNetworks, s.registerResync, s.registerHealth,
+		s.registerKeys, s.registerAudit, s.registerReviews, s.registerPolicies, s.registerOptOuts, s.registerNetworks, s.registerResync, s.registerHealth,
 	} {
 		register(rest)
 	}

@@ -163,6 +163,12 @@ func (s *Server) allow(roles []callsign.Role, changes bool) func(huma.Context, f
 	}
 }
 
+// handsetScope is who sent mo. The operator has said of its link that the sender's number can be believed there: that authenticates
+// them, for their own number.
+func handsetScope(tenant string, mo callsign.MO) callsign.Scope {
+	return callsign.Scope{Tenant: tenant, Role: callsign.RoleSubscriber, KeyID: "sms/" + mo.Link, MSISDN: mo.From}
+}
+
 // ownNumber keeps a subscriber's key to its own number.
 func ownNumber(scope callsign.Scope, n number) error {
 	if scope.Role == callsign.RoleSubscriber && scope.MSISDN != n.MSISDN {

@@ -396,7 +396,9 @@ func (m *memory) WithdrawLink(_ context.Context, scope callsign.Scope, n callsig
 
 // options are those of a server on m.
 func (m *memory) options() Options {
+	says := newSayings(m)
 	return Options{
+		Policies: says, PolicyIntake: says, TenantPolicies: says, OptOuts: says, OptOutRows: says, Consents: says,
 		Config: DefaultConfig(), Intake: m, Importer: m, Subscribers: m, Directory: m, Accounts: m, Calls: m, Eraser: m, Keys: m, KeyHashes: m, Cursors: m, Audits: m,
 		Reviews: m, Judge: m, Links: m, Linker: m, Clean: strings.ToUpper,
 	}

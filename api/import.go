@@ -107,6 +107,8 @@ func (r importRow) read(now time.Time) (row callsign.ImportRow, err error) {
 		return row, errors.New("network: use up to 32 small letters, digits, '.', '_' and '-'")
 	case r.Network == callsign.ManualNetwork && r.Account != digits(m):
 		return row, errors.New("account: manual is every subscriber's own: leave out network and account to set its text")
+	case r.Network == callsign.PolicyNetwork:
+		return row, errors.New("network: policy is for the texts of policies: put the policy instead")
 	case utf8.RuneCountInString(r.Account) > 512 || !plain(r.Account):
 		return row, errors.New("account: it has more than 512 characters, or a control character: write it as its network does")
 	}

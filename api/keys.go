@@ -143,6 +143,8 @@ func CheckNetwork(name string) (message string) {
 	switch {
 	case name == callsign.ManualNetwork:
 		return "manual is for texts set by hand: name the source's own network"
+	case name == callsign.PolicyNetwork:
+		return "policy is for the texts of policies: name the source's own network"
 	case !networkName.MatchString(name):
 		return "use up to 32 small letters, digits, '.', '_' and '-'"
 	}

@@ -40,8 +40,7 @@ type keyword struct {
 
 // keywordOf reads a message that is one word and nothing else: a sentence that has it may mean anything.
 func keywordOf(text string) (k keyword, ok bool) {
-	word := strings.TrimFunc(norm.NFKC.String(text), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsNumber(r) })
-	switch strings.ToUpper(word) {
+	switch wordOf(text) {
 	case "STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT":
 		return keyword{true, stoppedEnglish}, true
 	case "退订", "TD", "T":
@@ -54,18 +53,25 @@ func keywordOf(text string) (k keyword, ok bool) {
 	return keyword{}, false
 }
 
+// wordOf is a message of one word in one form: in capitals, narrow, without what stands around it.
+func wordOf(text string) string {
+	return strings.ToUpper(strings.TrimFunc(norm.NFKC.String(text), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsNumber(r) }))
+}
+
 // Keywords take what handsets send: STOP and its like opt the sender out, START in again, and a code links an account that waits for
-// it. What changes something is confirmed once, and a wrong code answered while one is waited for; everything else is taken without a word.
+// it; what else a subscriber's handset may say is Handset's. What changes something is confirmed once, and a wrong code answered while one
+// is waited for; everything else is taken without a word.
 type Keywords struct {
 	optOuts OptOuts
 	codes   Codes
+	handset *Handset // nil: handsets change no texts
 	taken   *prometheus.CounterVec
 }
 
-// NewKeywords makes them; metrics may be nil.
-func NewKeywords(o OptOuts, codes Codes, metrics prometheus.Registerer) *Keywords {
-	k := &Keywords{o, codes, prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "callsign_keywords_total", Help: "Messages from handsets by what they said: stop, start, code, other; error where the store failed.",
+// NewKeywords makes them; handset and metrics may be nil.
+func NewKeywords(o OptOuts, codes Codes, handset *Handset, metrics prometheus.Registerer) *Keywords {
+	k := &Keywords{o, codes, handset, prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "callsign_keywords_total", Help: "Messages from handsets by what they said: stop, start, code, on, yes, off, text, help, other; error where the store failed.",
 	}, []string{"said"})}
 	if metrics != nil {
 		metrics.MustRegister(k.taken)
@@ -119,8 +125,10 @@ func (k *Keywords) code(ctx context.Context, mo callsign.MO) (reply string, err 
 	case callsign.Taken:
 		reply = takenReply
 	case callsign.Unawaited:
-		said = "other"
+		if said, reply, err = k.handset.receive(ctx, mo); err != nil {
+			said = "error"
+		}
 	}
 	k.taken.WithLabelValues(said).Inc()
-	return reply, nil
+	return reply, err
 }

@@ -47,7 +47,7 @@ func TestWhatAHandsetSays(t *testing.T) {
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			o := &optOuts{out: map[callsign.MSISDN]bool{}}
-			k := NewKeywords(o, noCodes{}, nil)
+			k := NewKeywords(o, noCodes{}, nil, nil)
 			for _, s := range c.says {
 				if reply, err := k.Receive(t.Context(), callsign.MO{From: 1, Text: s.text}); err != nil || reply != s.reply {
 					t.Errorf("%q: %q, %v, want %q", s.text, reply, err, s.reply)
@@ -62,7 +62,7 @@ func TestWhatAHandsetSays(t *testing.T) {
 
 func TestAStopThatIsNotKeptIsNotTaken(t *testing.T) {
 	o := &optOuts{out: map[callsign.MSISDN]bool{}, down: callsign.ErrUnavailable}
-	k := NewKeywords(o, noCodes{}, nil)
+	k := NewKeywords(o, noCodes{}, nil, nil)
 	for _, text := range []string{"STOP", "START"} {
 		if reply, err := k.Receive(t.Context(), callsign.MO{From: 1, Text: text}); !errors.Is(err, callsign.ErrUnavailable) || reply != "" {
 			t.Errorf("%s: %q, %v, want ErrUnavailable", text, reply, err)

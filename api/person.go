@@ -19,12 +19,15 @@ type Eraser interface {
 
 // person is all that a tenant keeps of a number.
 type person struct {
-	MSISDN     number      `json:"msisdn"`
-	Subscriber *subscriber `json:"subscriber,omitempty" doc:"absent: it is no subscriber's"`
-	Links      []link      `json:"links" nullable:"false" doc:"how its accounts were linked, and which wait for a proof"`
-	Keys       []key       `json:"keys" nullable:"false" doc:"the keys for this number"`
-	Calls      []call      `json:"calls" nullable:"false" doc:"the calls from and to it with their timelines, newest first"`
-	Next       string      `json:"next,omitempty" doc:"send it as after for the calls that follow; absent: there are none"`
+	MSISDN     number           `json:"msisdn"`
+	Subscriber *subscriber      `json:"subscriber,omitempty" doc:"absent: it is no subscriber's"`
+	Links      []link           `json:"links" nullable:"false" doc:"how its accounts were linked, and which wait for a proof"`
+	Keys       []key            `json:"keys" nullable:"false" doc:"the keys for this number"`
+	Policy     *callsign.Policy `json:"policy,omitempty" doc:"what they say of what is shown; absent: nothing"`
+	Consent    *consent         `json:"consent,omitempty" doc:"the proof that they asked for it by SMS; absent: there is none"`
+	OptOuts    []optOut         `json:"opt_outs,omitempty" nullable:"false" doc:"as a caller they want no texts"`
+	Calls      []call           `json:"calls" nullable:"false" doc:"the calls from and to it with their timelines, newest first"`
+	Next       string           `json:"next,omitempty" doc:"send it as after for the calls that follow; absent: there are none"`
 }
 
 // erased is what erasing did.
@@ -60,8 +63,29 @@ func (s *Server) exportPerson(ctx context.Context, scope callsign.Scope, in *str
 	if out.Keys, err = s.keysOf(ctx, scope, m); err != nil {
 		return nil, err
 	}
+	if err := s.saidBy(ctx, scope, m, &out); err != nil {
+		return nil, err
+	}
 	out.Calls, out.Next, err = s.callsOf(ctx, scope, m, callsign.Page{After: in.After, Limit: in.Limit})
 	return ok(out), err
+}
+
+// saidBy adds what m says as a subscriber and as a caller.
+func (s *Server) saidBy(ctx context.Context, scope callsign.Scope, m callsign.MSISDN, out *person) error {
+	p, _, err := s.o.Policies.Policy(ctx, scope, m)
+	if err == nil {
+		out.Policy = &p
+	} else if !errors.Is(err, callsign.ErrNotFound) {
+		return err
+	}
+	c, err := s.o.Consents.Consent(ctx, scope, m)
+	if err == nil {
+		out.Consent = &consent{c.Request, c.Asked, c.AskedAt, c.AskedLink, c.Reply, c.RepliedAt, c.ReplyLink}
+	} else if !errors.Is(err, callsign.ErrNotFound) {
+		return err
+	}
+	out.OptOuts, err = s.optOutsOf(ctx, scope, m)
+	return err
 }
 
 // keysOf are the keys for m.

@@ -74,6 +74,8 @@ func (s *Server) problem(err error) *problemDetails {
 	case errors.Is(err, callsign.ErrChanged):
 		return newProblem(http.StatusPreconditionFailed, "changed_meanwhile",
 			"it is not as it was when it was read: read it again, decide again, and send the new ETag as If-Match")
+	case errors.Is(err, callsign.ErrInvalid):
+		return newProblem(http.StatusUnprocessableEntity, "invalid", err.Error())
 	case errors.Is(err, callsign.ErrConflict):
 		return newProblem(http.StatusConflict, "conflict",
 			"it belongs to somebody else or was changed meanwhile: read it again, or release it where it is used now")

@@ -28,7 +28,7 @@ var update = flag.Bool("update", false, "write testdata/openapi.json anew")
 func TestREST(t *testing.T) {
 	s := serve(t, func(o *Options) {
 		o.WhatIf = func(_ context.Context, r WhatIfRequest) (WhatIfResult, error) {
-			return WhatIfResult{true, r.Caller.E164() + " sees it", "flash", "ucs2", "", []string{"at " + r.At.Format(time.RFC3339)}}, nil
+			return WhatIfResult{Show: true, Text: r.Caller.E164() + " sees it", Channel: "flash", Coding: "ucs2", Reasons: []string{"at " + r.At.Format(time.RFC3339)}}, nil
 		}
 	})
 	id, hidden := callsign.NewCallID(time.UnixMilli(1), callsign.BranchKey{7}), callsign.NewCallID(time.UnixMilli(1), callsign.BranchKey{8})
@@ -401,12 +401,15 @@ func TestEveryDoorIsInTheDocument(t *testing.T) {
 	}
 	slices.Sort(got)
 	want := []string{
-		"DELETE /v1/keys/{id}", "DELETE /v1/subscribers/{msisdn}", "DELETE /v1/subscribers/{msisdn}/accounts/{network}/{account}",
-		"DELETE /v1/subscribers/{msisdn}/links/{network}/{account}",
-		"GET /healthz", "GET /readyz", "GET /v1/audit", "GET /v1/calls", "GET /v1/calls/{id}", "GET /v1/keys", "GET /v1/live", "GET /v1/networks", "GET /v1/reviews", "GET /v1/subscribers",
-		"GET /v1/subscribers/{msisdn}", "GET /v1/subscribers/{msisdn}/export", "GET /v1/subscribers/{msisdn}/links", "POST /v1/events", "POST /v1/import", "POST /v1/keys", "POST /v1/keys/{id}/rotate", "POST /v1/networks/{network}/resync", "POST /v1/reviews",
-		"POST /v1/subscribers/{msisdn}/erase", "POST /v1/subscribers/{msisdn}/links", "POST /v1/whatif", "PUT /v1/subscribers/{msisdn}",
-		"PUT /v1/subscribers/{msisdn}/accounts/{network}/{account}", "PUT /v1/subscribers/{msisdn}/signature",
+		"DELETE /v1/keys/{id}", "DELETE /v1/opt-outs/{caller}", "DELETE /v1/policy", "DELETE /v1/subscribers/{msisdn}",
+		"DELETE /v1/subscribers/{msisdn}/accounts/{network}/{account}", "DELETE /v1/subscribers/{msisdn}/links/{network}/{account}",
+		"DELETE /v1/subscribers/{msisdn}/policy", "GET /healthz", "GET /readyz", "GET /v1/audit", "GET /v1/calls", "GET /v1/calls/{id}", "GET /v1/keys",
+		"GET /v1/live", "GET /v1/networks", "GET /v1/opt-outs", "GET /v1/policy", "GET /v1/reviews", "GET /v1/subscribers", "GET /v1/subscribers/{msisdn}",
+		"GET /v1/subscribers/{msisdn}/export", "GET /v1/subscribers/{msisdn}/links", "GET /v1/subscribers/{msisdn}/policy", "POST /v1/events",
+		"POST /v1/import", "POST /v1/keys", "POST /v1/keys/{id}/rotate", "POST /v1/networks/{network}/resync", "POST /v1/reviews",
+		"POST /v1/subscribers/{msisdn}/erase", "POST /v1/subscribers/{msisdn}/links", "POST /v1/whatif", "PUT /v1/opt-outs/{caller}", "PUT /v1/policy",
+		"PUT /v1/subscribers/{msisdn}", "PUT /v1/subscribers/{msisdn}/accounts/{network}/{account}", "PUT /v1/subscribers/{msisdn}/policy",
+		"PUT /v1/subscribers/{msisdn}/signature",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)

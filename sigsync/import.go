@@ -43,7 +43,7 @@ func (in *Intake) Import(ctx context.Context, sc callsign.Scope, rows []callsign
 		}
 		good, at = append(good, row), append(at, i)
 	}
-	if err := in.moderator.judge(ctx, said); err != nil {
+	if err := in.judge(ctx, said); err != nil {
 		return nil, err
 	}
 	for i, en := range said {

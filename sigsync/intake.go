@@ -43,8 +43,10 @@ type Codes interface {
 
 // Options is what NewIntake needs; all but Keeper may be nil.
 type Options struct {
-	Keeper Keeper
-	Codes  Codes
+	Keeper   Keeper
+	Codes    Codes
+	Policies Policies // needed by PutPolicy alone
+	Tenants  Tenants  // nil: no operator says anything
 	// Moderator says which texts may be shown; nil: all.
 	Moderator *Moderator
 	// Committers is how many transactions run beside each other, each for sources of its own; 0 is one. A store that has one
@@ -59,6 +61,8 @@ type Options struct {
 type Intake struct {
 	keeper    Keeper
 	codes     Codes
+	policies  Policies
+	tenants   Tenants
 	moderator *Moderator
 	log       *slog.Logger
 	puts      []chan put    // one for each committer, bounded: who finds it full waits
@@ -81,7 +85,10 @@ func NewIntake(o Options) *Intake {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	in := &Intake{keeper: o.Keeper, codes: o.Codes, moderator: o.Moderator, log: o.Log, puts: make([]chan put, max(1, o.Committers)), ended: make(chan struct{}), metrics: newMetrics(o.Metrics)}
+	in := &Intake{
+		keeper: o.Keeper, codes: o.Codes, policies: o.Policies, tenants: o.Tenants, moderator: o.Moderator, log: o.Log,
+		puts: make([]chan put, max(1, o.Committers)), ended: make(chan struct{}), metrics: newMetrics(o.Metrics),
+	}
 	for i := range in.puts {
 		in.puts[i] = make(chan put, waiting)
 	}
@@ -108,7 +115,7 @@ func (in *Intake) Put(ctx context.Context, changes []callsign.Change) ([]callsig
 	for i, c := range changes {
 		p.entries[i] = entry(c, now)
 	}
-	if err := in.moderator.judge(ctx, p.entries); err != nil {
+	if err := in.judge(ctx, p.entries); err != nil {
 		return nil, err
 	}
 	select {

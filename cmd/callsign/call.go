@@ -80,6 +80,13 @@ type answer struct {
 	Text    string   `json:"text"`
 	Refusal string   `json:"refusal"`
 	Reasons []string `json:"reasons"`
+
+	Channel  string `json:"channel"`
+	Coding   string `json:"coding"`
+	Units    int    `json:"units"`
+	MaxUnits int    `json:"max_units"`
+	Cut      bool   `json:"cut"`
+	Parts    int    `json:"parts"`
 }
 
 func (c callCommand) ask(ctx context.Context, from, to callsign.MSISDN) (out answer, raw json.RawMessage, err error) {
@@ -105,6 +112,11 @@ func (c callCommand) whatIf(s surroundings, from, to callsign.MSISDN) error {
 		_, err := fmt.Fprintf(s.stdout, "%s would be shown nothing\n", from.E164())
 		return err
 	}
+	cut := ""
+	if out.Cut {
+		cut = ", cut to fit"
+	}
+	fmt.Fprintf(s.stdout, "by %s as %s: %d of %d units in %d message(s)%s\n", out.Channel, out.Coding, out.Units, out.MaxUnits, out.Parts, cut)
 	smsc.Draw(s.stdout, smsc.Message{To: from, Text: out.Text, Flash: true})
 	return nil
 }
@@ -248,11 +260,19 @@ func explain(reason string) string {
 		sipas.CallerOutOfRange: "show.caller_ranges does not have the caller: add a prefix like +8613, or any",
 		sipas.FixedLine:        "the caller's number is a fixed line's: those show no texts",
 		sipas.OptedOut:         "the caller has opted out by SMS: START from their phone undoes it",
+		sipas.Excluded:         "the operator's policy excludes the caller or the callee: see exclude in callsign policy get",
+		sipas.Withheld:         "the operator's policy shows nothing to callers who withhold their number: see private in callsign policy get",
+		sipas.Blackout:         "the operator's policy has a blackout now: see callsign policy get",
+		sipas.NoChannel:        "the operator's policy has no channel for the caller's access: see channels in callsign policy get",
+		sipas.Never:            "the subscriber's policy never shows this caller anything: see callsign policy get NUMBER",
+		sipas.Paused:           "the subscriber shows nothing for now: see paused and pauses in callsign policy get NUMBER, or ON by SMS",
+		sipas.RuleNothing:      "the subscriber's rule shows this caller nothing now: callsign call FROM TO --dry tells which",
 		sipas.NoText:           "the subscriber has nothing to show: callsign signature put NUMBER TEXT sets one",
 		sipas.Unavailable:      "the store did not answer in time: see /readyz",
 		ims.Diverted:           "another number was dialled: the text of who took the call over would tell who that is",
 		store.AlreadyDelivered: "this call has its text already",
 		store.CallerCap:        "the caller got as many texts as show.per_caller_per_hour allows",
+		store.DayCap:           "the caller got as many texts in 24 hours as the operator's policy allows: see per_day in callsign policy get",
 		store.GlobalCap:        "this node sends no more than show.per_second",
 		store.Repeated:         "show.repeat: the caller has seen this text already",
 	}[reason]; ok {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -24,15 +25,16 @@ import (
 
 // Config is the whole configuration: each section is the Config of the room that it configures.
 type Config struct {
-	SIP   relay.Config     `yaml:"sip" doc:"the call path"`
-	Show  sipas.Config     `yaml:"show" doc:"what is shown to whom, and when"`
-	SMPP  gsmbridge.Config `yaml:"smpp" doc:"the ways to a handset"`
-	Store store.Config     `yaml:"store" doc:"where signatures are kept"`
-	Cache redis.Config     `yaml:"cache" doc:"what the nodes share besides the store"`
-	HTTP  api.Config       `yaml:"http" doc:"REST, push websocket, health and metrics"`
-	Sync  SyncConfig       `yaml:"sync" doc:"IM networks that are polled, and what texts have to pass"`
-	State StateConfig      `yaml:"state" doc:"what this node keeps for itself"`
-	Log   LogConfig        `yaml:"log" doc:"the log, on standard error"`
+	SIP      relay.Config       `yaml:"sip" doc:"the call path"`
+	Show     sipas.Config       `yaml:"show" doc:"what is shown to whom, and when"`
+	SMPP     gsmbridge.Config   `yaml:"smpp" doc:"the ways to a handset"`
+	Store    store.Config       `yaml:"store" doc:"where signatures are kept"`
+	Cache    redis.Config       `yaml:"cache" doc:"what the nodes share besides the store"`
+	HTTP     api.Config         `yaml:"http" doc:"REST, push websocket, health and metrics"`
+	Sync     SyncConfig         `yaml:"sync" doc:"IM networks that are polled, and what texts have to pass"`
+	Keywords api.KeywordsConfig `yaml:"keywords" doc:"what handsets may say by SMS, beside STOP and START"`
+	State    StateConfig        `yaml:"state" doc:"what this node keeps for itself"`
+	Log      LogConfig          `yaml:"log" doc:"the log, on standard error"`
 }
 
 // StateConfig is the section state.
@@ -58,6 +60,11 @@ func (c *Config) Validate() error {
 	for _, section := range []interface{ Validate() error }{&c.SIP, &c.Show, &c.SMPP, &c.Store, &c.Cache, &c.HTTP, &c.Sync, &c.Log} {
 		if err := section.Validate(); err != nil {
 			return err
+		}
+	}
+	for _, name := range c.Keywords.Links {
+		if !slices.ContainsFunc(c.SMPP.Links, func(l gsmbridge.LinkConfig) bool { return l.Name == name }) {
+			return fmt.Errorf("keywords.links has %q, which is none of smpp.links: write its name as it stands there", name)
 		}
 	}
 	return nil

@@ -26,12 +26,17 @@ type engine interface {
 	api.Audits
 	api.Reviews
 	sigsync.LinkKeeper
+	api.Policies
+	api.TenantPolicies
+	api.Consents
 	sigsync.Keeper
+	sigsync.Policies
 	sigsync.Directory
 	sigsync.Leases
 	store.Truth
 	store.EventKeeper
 	store.OptOutKeeper
+	store.TenantKeeper
 
 	Forget(ctx context.Context, before time.Time) (n int64, err error)
 	Open(context.Context) error

@@ -36,7 +36,7 @@ func (c subscriberExport) Run(s surroundings) error {
 			for _, a := range v.Accounts {
 				if a.Network == callsign.ManualNetwork {
 					first.Text = a.Text
-				} else {
+				} else if a.Network != callsign.PolicyNetwork { // its texts go with callsign policy get
 					linked = append(linked, record{MSISDN: v.MSISDN, Name: v.Name, Network: a.Network, Account: a.Account})
 				}
 			}

@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	_ "time/tzdata" // policies name time zones, on machines that may have none
 	"unicode/utf8"
 
 	"github.com/alecthomas/kong"
@@ -44,6 +45,7 @@ type cli struct {
 	Account    accountCommand    `cmd:"" help:"IM accounts of subscribers: put, link, links, withdraw, list, remove, resync."`
 	Signature  signatureCommand  `cmd:"" help:"Signatures: put, get."`
 	Key        keyCommand        `cmd:"" help:"API keys: create, list, rotate, remove."`
+	Policy     policyCommand     `cmd:"" help:"What is shown to whom, and when: get, put, remove, as YAML."`
 	Review     reviewCommand     `cmd:"" help:"Texts that wait for approval: list, approve, reject."`
 	Audit      auditCommand      `cmd:"" help:"Show who asked for which change, newest first."`
 	Provider   providerCommand   `cmd:"" help:"IM networks that are read: list, test, status."`

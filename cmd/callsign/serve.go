@@ -70,6 +70,7 @@ type daemon struct {
 	draining atomic.Bool
 	cached   *store.Cached
 	optOuts  *store.OptOuts
+	tenants  *store.Tenants
 	journal  *store.Journal
 	bridge   *gsmbridge.Bridge
 	workers  *sipas.Workers
@@ -78,7 +79,6 @@ type daemon struct {
 	links    *sigsync.Links
 	schedule *sigsync.Schedule
 	api      *api.Server
-	operator sipas.Operator
 }
 
 // newDaemon binds the sockets and builds the rooms; it opens nothing that may be away.
@@ -127,6 +127,7 @@ func newDaemon(config *Config, log *slog.Logger) (_ *daemon, err error) {
 		Truth: truth, Snapshot: config.inStateDir("memory.snapshot"), Metrics: metrics, Log: room("store"),
 	})
 	d.optOuts = store.NewOptOuts(store.OptOutsOptions{Keeper: d.engine, Metrics: metrics, Log: room("store")})
+	d.tenants = store.NewTenants(d.engine, room("store"))
 	d.journal = store.NewJournal(store.JournalOptions{Keep: d.engine, Metrics: metrics, Log: room("journal")})
 	d.links = sigsync.NewLinks(sigsync.LinksOptions{
 		Keeper: d.engine,
@@ -135,8 +136,22 @@ func newDaemon(config *Config, log *slog.Logger) (_ *daemon, err error) {
 		},
 		Linked: d.linked, Metrics: metrics, Log: room("links"),
 	})
+	committers := 1
+	if config.Store.IsPostgres() {
+		committers = 4
+	}
+	if d.judge, err = sigsync.NewModerator(config.Sync.Moderation, metrics, room("sigsync")); err != nil {
+		return nil, err
+	}
+	d.intake = sigsync.NewIntake(sigsync.Options{
+		Keeper: d.engine, Codes: d.links, Policies: d.engine, Tenants: d.tenants, Moderator: d.judge, Committers: committers, Metrics: metrics, Log: room("sigsync"),
+	})
+	handset := &api.Handset{
+		Config: config.Keywords, Profiles: d.cached, Intake: d.intake, Subscribers: d.engine, Policies: d.engine, PolicyIntake: d.intake,
+		Consents: d.engine, Audits: d.engine,
+	}
 	if d.bridge, err = gsmbridge.New(gsmbridge.Options{
-		Config: config.SMPP, Inbox: api.NewKeywords(d.optOuts, d.links, metrics), Recorder: d.journal,
+		Config: config.SMPP, Inbox: api.NewKeywords(d.optOuts, d.links, handset, metrics), Recorder: d.journal,
 		Learned: config.inStateDir("links.json"), Metrics: metrics, Log: room("gsmbridge"),
 	}); err != nil {
 		return nil, err
@@ -154,26 +169,16 @@ func newDaemon(config *Config, log *slog.Logger) (_ *daemon, err error) {
 		claims = redis.NewClaims(d.redis, own, limits)
 	}
 	if d.workers, err = sipas.New(sipas.Options{
-		Config: config.Show, Profiles: d.cached, Claims: claims, OptOuts: d.optOuts, Bridge: d.bridge, Recorder: d.journal,
+		Config: config.Show, Profiles: d.cached, Claims: claims, OptOuts: d.optOuts, Tenants: d.tenants, Bridge: d.bridge, Recorder: d.journal,
 		Hush: d.relay.Hush, Metrics: metrics, Log: room("sipas"),
 	}); err != nil {
 		return nil, err
 	}
-	if d.operator, err = sipas.NewOperator(config.Show); err != nil {
-		return nil, err
-	}
-	committers := 1
-	if config.Store.IsPostgres() {
-		committers = 4
-	}
-	if d.judge, err = sigsync.NewModerator(config.Sync.Moderation, metrics, room("sigsync")); err != nil {
-		return nil, err
-	}
-	d.intake = sigsync.NewIntake(sigsync.Options{Keeper: d.engine, Codes: d.links, Moderator: d.judge, Committers: committers, Metrics: metrics, Log: room("sigsync")})
 	d.api, err = api.New(api.Options{
 		Config: config.HTTP, Intake: d.intake, Importer: d.intake,
 		Subscribers: d.engine, Directory: d.engine, Accounts: d.engine, Links: d.engine, Linker: d.links, Calls: d.engine, Eraser: d.engine, Keys: d.engine, KeyHashes: d.engine, Cursors: d.engine, Audits: d.engine,
-		Reviews: d.engine, Judge: d.intake, Clean: sigsync.Clean,
+		Reviews: d.engine, Judge: d.intake, Policies: d.engine, PolicyIntake: d.intake, TenantPolicies: d.engine,
+		OptOuts: d.optOuts, OptOutRows: d.engine, Consents: d.engine, Clean: sigsync.Clean,
 		WhatIf: d.whatIf, Linked: d.linked, Networks: d.networks, Ready: d.problems, Gatherer: metrics, Metrics: metrics, Log: room("api"), Version: version(), Admin: d.admin,
 	})
 	if err != nil {
@@ -257,7 +262,7 @@ func (d *daemon) close() {
 // write to. The relay forwards to the very end.
 func (d *daemon) run(ctx context.Context) error {
 	relaying := start(context.WithoutCancel(ctx), d.relay.Run)
-	keepers := []func(context.Context) error{d.open, d.cached.Run, d.optOuts.Run, d.journal.Run, d.intake.Run, d.judge.Run, d.forget}
+	keepers := []func(context.Context) error{d.open, d.cached.Run, d.optOuts.Run, d.tenants.Run, d.journal.Run, d.intake.Run, d.judge.Run, d.forget}
 	if d.redis != nil {
 		keepers = append(keepers, d.redis.Run, d.profiles.Run)
 	}
@@ -365,6 +370,8 @@ func (d *daemon) problems() []api.Problem {
 			problems = append(problems, api.Problem{Part: "store", Problem: err.Error(), Do: "see that the store of store.url can be reached"})
 		} else if !d.optOuts.Loaded() {
 			problems = append(problems, api.Problem{Part: "opt-outs", Problem: "they are not read yet, so nothing is sent", Do: "nothing: they are read again by themselves"})
+		} else if !d.tenants.Loaded() {
+			problems = append(problems, api.Problem{Part: "policy", Problem: "tenants' policies are not read yet, so nothing is sent", Do: "nothing: they are read again by themselves"})
 		}
 	}
 	if d.redis != nil && d.redis.Down() != nil {
@@ -410,29 +417,30 @@ func (d *daemon) whatIf(ctx context.Context, in api.WhatIfRequest) (out api.What
 		return out, err
 	}
 	call := d.workers.Access(callsign.Call{Caller: in.Caller, Callee: in.Callee, At: in.At, Access: in.Access}, netip.Addr{}, in.At)
-	decision := sipas.Decide(call, profile, d.operator, in.At)
-	for _, r := range decision.Rules {
-		verdict := "yes"
-		if r.Refusal != "" {
-			verdict = "no (" + r.Refusal + ")"
+	decision := d.workers.Decide(call, profile, in.At)
+	for _, r := range decision.Considered() {
+		said := r.Verdict.String()
+		switch {
+		case r.Verdict == callsign.Passes:
+			said = "yes"
+		case r.Verdict == callsign.Refuses:
+			said = "no (" + r.Refusal + ")"
+		case r.Refusal != "":
+			said += ", and shows nothing (" + r.Refusal + ")"
 		}
-		out.Reasons = append(out.Reasons, r.Rule+": "+verdict)
+		out.Reasons = append(out.Reasons, r.Rule+": "+said)
+		out.Rules = append(out.Rules, api.WhatIfRule{Rule: r.Rule, Verdict: r.Verdict.String(), Refusal: r.Refusal})
 	}
 	out.Reasons = append(out.Reasons, d.access(call))
-	if out.Refusal = decision.Refusal; decision.Show {
-		if refused, _ := d.optOuts.Refuses(in.Caller, in.Callee); refused {
-			out.Reasons = append(out.Reasons, "the caller has not opted out: no ("+sipas.OptedOut+")")
-			out.Refusal = sipas.OptedOut
-		}
-	}
-	if out.Refusal != "" {
+	if out.Refusal = decision.Refusal; !decision.Show {
 		return out, nil
 	}
-	rendered, err := d.bridge.Render(callsign.Delivery{Call: call, Profile: profile, Text: decision.Text}, "")
+	r, err := d.bridge.Render(decision.Delivery(call, profile), "")
 	if err != nil {
 		return out, err
 	}
-	out.Show, out.Text, out.Channel, out.Coding = true, rendered.Text, rendered.Channel, rendered.Encoding
+	out.Show, out.Text, out.Channel, out.Coding = true, r.Text, r.Channel, r.Encoding
+	out.Units, out.MaxUnits, out.Cut, out.Parts = r.Units, r.MaxUnits, r.Cut, r.Parts
 	return out, nil
 }
 
