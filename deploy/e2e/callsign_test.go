@@ -3,6 +3,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -219,6 +220,7 @@ type phones struct {
 type scene struct {
 	uac, uas string // scenario files without .xml
 	joined   bool   // both Routes in one header line
+	header   string // one more, where they are
 	caller   callsign.MSISDN
 	pause    time.Duration // how long the callee rings
 }
@@ -252,7 +254,7 @@ func (n *node) call(s scene) *phones {
 	n.listens(behind)
 	route1, route2 := "<sip:as@"+n.sip+";lr>", fmt.Sprintf("<sip:iscmark@%s:%d;lr;s=1;h=0;d=1;a=7369703a>", n.host, behind)
 	if s.joined {
-		route1, route2 = route1+", "+route2, "X-None: 1"
+		route1, route2 = route1+", "+route2, cmp.Or(s.header, "X-None: 1")
 	} else {
 		route2 = "Route: " + route2
 	}
