@@ -6,7 +6,7 @@
 #	soak.sh [MINUTES] [--out DIRECTORY]      for 60 minutes; soak.csv and soak.svg are written to the directory (.)
 #
 # Every ten seconds resident memory, goroutines, open files and failed calls are noted. Ends with "failed N". Exit 0 if no call
-# failed, nothing was dropped, every acknowledged push is what a call would show, and the node is flat: the median of memory,
+# failed, no event was dropped, every acknowledged push is what a call would show, and the node is flat: the median of memory,
 # goroutines and files in the last quarter is at most a tenth above that of the second quarter (or ten goroutines or files, which
 # pools of connections may have). All traffic is on 127.76.0.0/16.
 set -u

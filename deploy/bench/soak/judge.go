@@ -32,7 +32,8 @@ func judge(list []sample) verdict {
 	}
 	last, quarter := list[len(list)-1], len(list)/4
 	say(last[failed] == 0, "calls that failed: %.0f of %.0f", last[failed], last[sent])
-	say(last[dropped] == 0, "datagrams, events and lines of timelines that were dropped: %.0f", last[dropped])
+	say(last[dropped] == 0, "events and lines of timelines that were dropped: %.0f", last[dropped])
+	say(true, "datagrams that the kernel dropped, for the node had no processor in time, and that came again: %.0f", last[kernel])
 	say(last[accepted] >= last[sent]/2*0.9, "texts that the SMSC accepted: %.0f; every second call is to somebody with one: %.0f", last[accepted], last[sent]/2)
 	for _, c := range []struct {
 		column int

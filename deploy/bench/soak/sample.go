@@ -24,6 +24,7 @@ const (
 	accepted
 	receipted
 	dropped
+	kernel
 	pushed
 	reads
 	read
@@ -32,7 +33,7 @@ const (
 
 var names = [columns]string{
 	"seconds", "calls", "failed", "resident_bytes", "heap_bytes", "goroutines", "open_files",
-	"texts_accepted", "texts_receipted_in_time", "events_dropped", "events_pushed", "reads", "accounts_changed_by_reads",
+	"texts_accepted", "texts_receipted_in_time", "events_dropped", "kernel_drops", "events_pushed", "reads", "accounts_changed_by_reads",
 }
 
 // sample is one line of the CSV.
@@ -75,7 +76,8 @@ func (o *options) scrape(ctx context.Context) (s sample, err error) {
 	s[accepted] = of("callsign_deliveries_total", "outcome=accepted")
 	s[receipted] = of("callsign_smpp_receipts_total", "when=in_time")
 	s[dropped] = of("callsign_sip_events_dropped_total") + of("callsign_journal_events_total", "result=dropped") +
-		of("callsign_journal_events_total", "result=refused") + of("callsign_sip_kernel_drops_total")
+		of("callsign_journal_events_total", "result=refused")
+	s[kernel] = of("callsign_sip_kernel_drops_total")
 	s[pushed] = of("callsign_push_events_total", "status=stored")
 	s[reads] = of("callsign_sync_reads_total", "result=ok")
 	s[read] = of("callsign_sync_accounts_total", "result=changed")
