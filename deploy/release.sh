@@ -25,12 +25,13 @@ export CGO_ENABLED=0 GOOS=linux GOFLAGS= GOAMD64=v1 GOARM64=v8.0 SOURCE_DATE_EPO
 for arch in amd64 arm64; do
 	name=callsign-$version-linux-$arch
 	GOARCH=$arch go build -trimpath -buildvcs=true -ldflags "-s -w -buildid= -X main.released=$version" -o "$out/$name" ./cmd/callsign
-	# It knows what a binary is made of from the binary itself; without serial number and time it is the same each time.
+	# It knows from the binary itself what that is made of. The time is the commit's here too.
 	go tool -modfile=deploy/tools/go.mod cyclonedx-gomod bin -json -noserial -version "$version" -output "$out/$name.cdx.json" "$out/$name" 2>"$out/sbom.log" || {
 		cat "$out/sbom.log"
 		exit 1
 	}
 	rm "$out/sbom.log"
+	sed -i "s/\"timestamp\": \"[^\"]*\"/\"timestamp\": \"$(date -u -d @"$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)\"/" "$out/$name.cdx.json"
 done
 tar -c --sort=name --owner=0 --group=0 --numeric-owner --mode=go=rX,u=rwX --mtime=@"$SOURCE_DATE_EPOCH" --exclude=go.mod --exclude=go.sum --exclude='*_test.go' \
 	LICENSE README.md deploy/callsign.service deploy/prometheus deploy/grafana deploy/helm deploy/docs deploy/metrics.md deploy/records.md |
