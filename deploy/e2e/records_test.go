@@ -11,7 +11,9 @@ import (
 // A node's records tell of each call who pays for which text; what a killed node left is published by the next one.
 func TestCallsLeaveRecords(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "records")
-	n := serve(t, func(config string) string { return config + "records: { dir: \"" + dir + "\", formats: [csv, jsonl] }\n" })
+	n := serve(t, func(config string) string {
+		return config + "records: { dir: \"" + dir + "\", formats: [csv, jsonl] }\n"
+	})
 	n.ready()
 	n.says("Back at six")
 	p := n.call(scene{})

@@ -115,7 +115,9 @@ func TestWhatComposeRefersToIsThere(t *testing.T) {
 	}
 	var config struct {
 		SIP  struct{ Trust []string }
-		SMPP struct{ Links []struct{ Address, Password string } }
+		SMPP struct {
+			Links []struct{ Address, Password string }
+		}
 		HTTP struct{ Listen string }
 	}
 	read(t, "../compose/callsign.yaml", &config)
