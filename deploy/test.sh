@@ -6,7 +6,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 missing=
-for pair in gcc:build-essential sipp:sip-tester tshark:tshark node:nodejs npm:npm python3:python3 kamailio:kamailio redis-server:redis-server redis-cli:redis-tools bearerbox:kannel prosody:prosody prometheus:prometheus promtool:prometheus systemd-analyze:systemd; do
+for pair in gcc:build-essential sipp:sip-tester tshark:tshark sqlite3:sqlite3 curl:curl node:nodejs npm:npm python3:python3 kamailio:kamailio redis-server:redis-server redis-cli:redis-tools bearerbox:kannel prosody:prosody prometheus:prometheus promtool:prometheus systemd-analyze:systemd; do
 	command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair#*:}"
 done
 for pair in ims_isc:kamailio-ims-modules presence:kamailio-presence-modules; do # no commands, but Kamailio's modules
