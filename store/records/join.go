@@ -8,7 +8,7 @@ import (
 )
 
 // maxOpen bounds the calls whose record is not complete: beyond it the oldest's is written as it stands. That is five minutes of
-// 400 texts a second whose receipts never come, in about 50 MB.
+// 400 texts a second whose receipts never come, in about 60 MB.
 const maxOpen = 120_000
 
 // open is a call whose record may still change.
