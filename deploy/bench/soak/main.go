@@ -95,21 +95,30 @@ func (o *options) run(ctx context.Context, calls []string) error {
 	return nil
 }
 
-// sampled has the calls placed once the node has read everybody's text, and samples the node at each line of their progress.
-func (o *options) sampled(ctx context.Context, calls []string) (list []sample, err error) {
+// everybodySpoke waits until every account's first text is kept.
+func (o *options) everybodySpoke(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, 5*time.Minute, errors.New("after five minutes some accounts have no text yet: see the node's log"))
+	defer cancel()
 	for {
 		now, err := o.scrape(ctx)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if now[read] >= float64(o.callees/2) && now[pushed] >= float64((o.callees+1)/2) {
-			break
+			return nil
 		}
 		select {
 		case <-time.After(time.Second):
 		case <-ctx.Done():
-			return nil, errors.New("stopped before every account had its text")
+			return context.Cause(ctx)
 		}
+	}
+}
+
+// sampled has the calls placed, and samples the node at each line of their progress.
+func (o *options) sampled(ctx context.Context, calls []string) (list []sample, err error) {
+	if err := o.everybodySpoke(ctx); err != nil {
+		return nil, err
 	}
 	file, err := os.Create(o.csv)
 	if err != nil {
