@@ -55,7 +55,7 @@ skipped=0
 
 run 'deploy/check.sh' sh deploy/check.sh
 tests -race $(go list ./... | grep -v /deploy/e2e)
-tests -count=1 ./deploy/e2e
+tests -count=1 -timeout 20m ./deploy/e2e
 run 'deploy/bench: go test' sh -c 'cd deploy/bench && go test ./...'
 run 'deploy/packaging: go test' sh -c 'cd deploy/packaging && go test ./...'
 run 'callsign demo --once' go run ./cmd/callsign demo --once
