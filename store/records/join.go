@@ -1,6 +1,7 @@
 package records
 
 import (
+	"container/list"
 	"strings"
 	"time"
 
@@ -13,38 +14,40 @@ const maxOpen = 120_000
 
 // open is a call whose record may still change.
 type open struct {
-	record     Record
-	since      time.Time
-	next, prev *open
+	id     callsign.CallID
+	record Record
+	since  time.Time
 }
 
 // calls joins the lines of timelines to records. One goroutine owns it.
 type calls struct {
-	byID        map[callsign.CallID]*open
-	first, last *open // in the order in which they were opened
-	most        int
+	byID  map[callsign.CallID]*list.Element
+	order *list.List // of *open, as they were opened
+	most  int
 }
 
-func newCalls() *calls { return &calls{byID: map[callsign.CallID]*open{}, most: maxOpen} }
+func newCalls() *calls {
+	return &calls{byID: map[callsign.CallID]*list.Element{}, order: list.New(), most: maxOpen}
+}
 
 // add takes a line, and gives the record that is complete with it, or that had to make room.
 func (c *calls) add(e callsign.Event, now time.Time) (complete *Record) {
-	o := c.byID[e.Call.ID]
-	if o == nil {
+	place, known := c.byID[e.Call.ID]
+	if !known {
 		if e.Kind != callsign.EventInvite { // of a call that is written already, or whose beginning was dropped
 			return nil
 		}
 		if len(c.byID) >= c.most {
-			complete = c.close(c.first)
+			complete = c.close(c.order.Front())
 		}
 		c.begin(e, now)
 		return complete
 	}
-	r := &o.record
+	r := &place.Value.(*open).record
 	switch e.Kind {
 	case callsign.EventSkipped:
 		r.State, r.Reason = skipped, line(e.Reason)
-		return c.close(o)
+		return c.close(place)
 	case callsign.EventSubmitted:
 		if r.State != sent { // the first part, perhaps after a link that took nothing
 			r.Parts = 0
@@ -58,7 +61,7 @@ func (c *calls) add(e callsign.Event, now time.Time) (complete *Record) {
 			r.State = sent
 		case callsign.Dropped:
 			r.State = skipped
-			return c.close(o)
+			return c.close(place)
 		default:
 			r.State = failed
 		}
@@ -66,7 +69,7 @@ func (c *calls) add(e callsign.Event, now time.Time) (complete *Record) {
 		r.State, r.MessageID, r.Reason = accepted, line(e.MessageID), ""
 	case callsign.EventWithdrawn:
 		r.State = withdrawn
-		return c.close(o)
+		return c.close(place)
 	case callsign.EventReceipt:
 		r.Receipt, r.ReceiptTime = line(e.Reason), e.At.UTC()
 		switch stat, _, _ := strings.Cut(e.Reason, " "); stat {
@@ -77,39 +80,21 @@ func (c *calls) add(e callsign.Event, now time.Time) (complete *Record) {
 		default:
 			r.State = unshown
 		}
-		return c.close(o)
+		return c.close(place)
 	}
 	return nil
 }
 
 func (c *calls) begin(e callsign.Event, now time.Time) {
-	o := &open{since: now, prev: c.last, record: Record{
+	c.byID[e.Call.ID] = c.order.PushBack(&open{id: e.Call.ID, since: now, record: Record{
 		Time: e.Call.At.UTC(), ID: e.Call.ID.String(), ICID: line(e.Call.ICID), CallID: line(e.Call.SIPCallID), Tenant: line(e.Tenant),
 		Caller: number(e.Call.Caller), Callee: number(e.Call.Callee), State: skipped,
-	}}
-	if c.last != nil {
-		c.last.next = o
-	} else {
-		c.first = o
-	}
-	c.last = o
-	c.byID[e.Call.ID] = o
+	}})
 }
 
-func (c *calls) close(o *open) *Record {
-	if o.prev != nil {
-		o.prev.next = o.next
-	} else {
-		c.first = o.next
-	}
-	if o.next != nil {
-		o.next.prev = o.prev
-	} else {
-		c.last = o.prev
-	}
-	var id callsign.CallID
-	_ = id.UnmarshalText([]byte(o.record.ID)) // it is ours
-	delete(c.byID, id)
+func (c *calls) close(place *list.Element) *Record {
+	o := c.order.Remove(place).(*open)
+	delete(c.byID, o.id)
 	if o.record.Chargeable = chargeable(o.record.State); o.record.State == skipped && o.record.Reason == "" {
 		o.record.Reason = "nothing more was heard of the call"
 	}
@@ -118,8 +103,9 @@ func (c *calls) close(o *open) *Record {
 
 // oldest gives the record of the call that was opened first, if that was at least so long ago.
 func (c *calls) oldest(age time.Duration, now time.Time) *Record {
-	if c.first == nil || now.Sub(c.first.since) < age {
+	first := c.order.Front()
+	if first == nil || now.Sub(first.Value.(*open).since) < age {
 		return nil
 	}
-	return c.close(c.first)
+	return c.close(first)
 }

@@ -134,7 +134,7 @@ func TestACallsLinesAreOneRecord(t *testing.T) {
 				}
 				return
 			}
-			if len(records) != 1 || records[0] == nil || len(joined.byID) != 0 || joined.first != nil || joined.last != nil {
+			if len(records) != 1 || records[0] == nil || len(joined.byID) != 0 || joined.order.Len() != 0 {
 				t.Fatalf("%d records, %d open; want one, none", len(records), len(joined.byID))
 			}
 			r := records[0]
