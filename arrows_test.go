@@ -37,6 +37,7 @@ var arrows = map[string][]string{
 	"store/sqlite":         {".", "store"},
 	"store/postgres":       {".", "store"},
 	"store/redis":          {".", "store"},
+	"store/records":        {"."},
 	"store/storetest":      {".", "store"},
 	"api":                  {"."},
 	"api/client":           {},
@@ -54,6 +55,7 @@ var arrows = map[string][]string{
 	"deploy/bench/smpp":        {"gsmbridge/smpp"},
 	"deploy/bench/push":        {},
 	"deploy/bench/sync":        {".", "sigsync", "store/sqlite"},
+	"deploy/bench/soak":        {"api/client"},
 }
 
 func TestArrowsAreKept(t *testing.T) {

@@ -43,6 +43,7 @@ type Call struct {
 	// SIPCallID is the Call-ID header's value. Once tells forks, spirals and retransmissions of one call: icid-value,
 	// else Session-ID, else Call-ID and From tag.
 	SIPCallID, Once string
+	ICID            string     // icid-value alone, "" if the INVITE had none; for records, timelines don't keep it
 	Access          string     // the caller's access type as P-Access-Network-Info writes it, "" if unknown
 	AccessFrom      AccessFrom // who told it
 	Exempt          string     // why the call must not be acted on, "" if it may
@@ -106,6 +107,10 @@ type Event struct {
 	// Reason says why; Link, MessageID and Text are set where the kind has them. Wire is the message itself, if kept.
 	Reason, Link, MessageID, Text string
 	Wire                          []byte
+	// Channel is a submitted text's, Outcome how its attempt or its way ended that failed. Both are for records: timelines
+	// don't keep them.
+	Channel string
+	Outcome OutcomeState
 }
 
 // Kept is the event as it may be kept: of a private call without the caller's number, and without the message that holds it.

@@ -6,7 +6,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 missing=
-for pair in gcc:build-essential sipp:sip-tester tshark:tshark node:nodejs npm:npm python3:python3 kamailio:kamailio redis-server:redis-server redis-cli:redis-tools bearerbox:kannel prosody:prosody; do
+for pair in gcc:build-essential sipp:sip-tester tshark:tshark sqlite3:sqlite3 curl:curl node:nodejs npm:npm python3:python3 kamailio:kamailio redis-server:redis-server redis-cli:redis-tools bearerbox:kannel prosody:prosody prometheus:prometheus promtool:prometheus systemd-analyze:systemd; do
 	command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair#*:}"
 done
 for pair in ims_isc:kamailio-ims-modules presence:kamailio-presence-modules; do # no commands, but Kamailio's modules
@@ -55,8 +55,9 @@ skipped=0
 
 run 'deploy/check.sh' sh deploy/check.sh
 tests -race $(go list ./... | grep -v /deploy/e2e)
-tests -count=1 ./deploy/e2e
+tests -count=1 -timeout 20m ./deploy/e2e
 run 'deploy/bench: go test' sh -c 'cd deploy/bench && go test ./...'
+run 'deploy/packaging: go test' sh -c 'cd deploy/packaging && go test ./...'
 run 'callsign demo --once' go run ./cmd/callsign demo --once
 
 echo "$passed passed, $failed failed, $skipped skipped"

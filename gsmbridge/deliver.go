@@ -38,7 +38,7 @@ func (b *Bridge) Deliver(ctx context.Context, d callsign.Delivery) callsign.Outc
 		o.Reason = "no flash link is configured, and the caller is not known to be on GERAN or UTRAN, where USSD is: name one in smpp.links"
 	}
 	if !t.wrote { // what was written told its own end
-		b.record(d, callsign.Event{At: time.Now(), Kind: callsign.EventFailed, Reason: o.Reason})
+		b.record(d, callsign.Event{At: time.Now(), Kind: callsign.EventFailed, Reason: o.Reason, Outcome: o.State})
 	}
 	return o
 }
@@ -143,7 +143,7 @@ func (l *link) try(ctx context.Context, d callsign.Delivery, patient bool) attem
 func (l *link) submit(ctx context.Context, s *smpp.Session, d callsign.Delivery, r Rendered, a attempt) attempt {
 	start := time.Now()
 	for i, m := range l.messages(ctx, d, r) {
-		e := callsign.Event{Kind: callsign.EventSubmitted, Link: l.Name, Text: r.Text}
+		e := callsign.Event{Kind: callsign.EventSubmitted, Link: l.Name, Channel: l.Channel, Text: r.Text}
 		if r.Parts > 1 {
 			e.Reason = fmt.Sprintf("part %d of %d", i+1, r.Parts)
 		}
@@ -223,7 +223,7 @@ func (l *link) refused(ctx context.Context, d callsign.Delivery, a attempt, s *s
 func (l *link) failed(d callsign.Delivery, a attempt, result, reason string) attempt {
 	a.Reason = reason
 	l.count(result)
-	l.bridge.record(d, callsign.Event{At: time.Now(), Kind: callsign.EventFailed, Link: l.Name, Reason: reason})
+	l.bridge.record(d, callsign.Event{At: time.Now(), Kind: callsign.EventFailed, Link: l.Name, Reason: reason, Outcome: a.State})
 	return a
 }
 

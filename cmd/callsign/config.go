@@ -20,6 +20,7 @@ import (
 	"github.com/callsign-as/callsign/sipas"
 	"github.com/callsign-as/callsign/sipas/relay"
 	"github.com/callsign-as/callsign/store"
+	"github.com/callsign-as/callsign/store/records"
 	"github.com/callsign-as/callsign/store/redis"
 )
 
@@ -32,6 +33,7 @@ type Config struct {
 	Cache    redis.Config       `yaml:"cache" doc:"what the nodes share besides the store"`
 	HTTP     api.Config         `yaml:"http" doc:"REST, push websocket, health and metrics"`
 	Sync     SyncConfig         `yaml:"sync" doc:"IM networks that are polled, and what texts have to pass"`
+	Records  records.Config     `yaml:"records" doc:"a record of each call to a subscriber with a text, for billing: what its columns mean stands in deploy/records.md"`
 	Keywords api.KeywordsConfig `yaml:"keywords" doc:"what handsets may say by SMS, beside STOP and START"`
 	State    StateConfig        `yaml:"state" doc:"what this node keeps for itself"`
 	Log      LogConfig          `yaml:"log" doc:"the log, on standard error"`
@@ -51,13 +53,14 @@ type LogConfig struct {
 func defaultConfig() Config {
 	return Config{
 		SIP: relay.DefaultConfig(), Show: sipas.DefaultConfig(), SMPP: gsmbridge.DefaultConfig(), Store: store.DefaultConfig(),
-		Cache: redis.DefaultConfig(), HTTP: api.DefaultConfig(), Sync: SyncConfig{Moderation: sigsync.DefaultModeration()}, State: StateConfig{Dir: "."}, Log: LogConfig{Level: "info", Format: "text"},
+		Cache: redis.DefaultConfig(), HTTP: api.DefaultConfig(), Sync: SyncConfig{Moderation: sigsync.DefaultModeration()},
+		Records: records.DefaultConfig(), State: StateConfig{Dir: "."}, Log: LogConfig{Level: "info", Format: "text"},
 	}
 }
 
 // Validate reports the first thing in any section that can't work.
 func (c *Config) Validate() error {
-	for _, section := range []interface{ Validate() error }{&c.SIP, &c.Show, &c.SMPP, &c.Store, &c.Cache, &c.HTTP, &c.Sync, &c.Log} {
+	for _, section := range []interface{ Validate() error }{&c.SIP, &c.Show, &c.SMPP, &c.Store, &c.Cache, &c.HTTP, &c.Sync, &c.Records, &c.Log} {
 		if err := section.Validate(); err != nil {
 			return err
 		}

@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 	_ "time/tzdata" // policies name time zones, on machines that may have none
 	"unicode/utf8"
@@ -95,22 +94,6 @@ func run(s surroundings, args []string) int {
 		fmt.Fprintln(s.stderr, "callsign:", err)
 		return exitFailed
 	}
-}
-
-type versionCommand struct{}
-
-// Run prints the version.
-func (versionCommand) Run(s surroundings) error {
-	_, err := fmt.Fprintln(s.stdout, "callsign", version())
-	return err
-}
-
-// version is what the go command wrote into the binary.
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(devel)"
 }
 
 type configCommand struct {

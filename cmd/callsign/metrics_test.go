@@ -22,6 +22,7 @@ func TestTheMetricsAreDocumented(t *testing.T) {
 	d := daemonFor(t, func(c *Config, d *daemon) {
 		if d == nil {
 			c.Cache.URL = "redis://127.0.0.1:1"
+			c.Records.Dir = t.TempDir()
 			c.Sync.Moderation.Reviewer.URL = "http://127.0.0.1:1"
 		}
 	})

@@ -22,6 +22,7 @@ import (
 	"github.com/callsign-as/callsign/sipas"
 	"github.com/callsign-as/callsign/sipas/relay"
 	"github.com/callsign-as/callsign/store"
+	"github.com/callsign-as/callsign/store/records"
 	"github.com/callsign-as/callsign/store/redis"
 )
 
@@ -72,6 +73,7 @@ type daemon struct {
 	optOuts  *store.OptOuts
 	tenants  *store.Tenants
 	journal  *store.Journal
+	records  *records.Records // nil without records.dir
 	bridge   *gsmbridge.Bridge
 	workers  *sipas.Workers
 	judge    *sigsync.Moderator
@@ -90,7 +92,7 @@ func newDaemon(config *Config, log *slog.Logger) (_ *daemon, err error) {
 			d.close()
 		}
 	}()
-	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
 	room := func(name string) *slog.Logger { return log.With("room", name) }
 
 	sip := config.SIP
@@ -150,8 +152,15 @@ func newDaemon(config *Config, log *slog.Logger) (_ *daemon, err error) {
 		Config: config.Keywords, Profiles: d.cached, Intake: d.intake, Subscribers: d.engine, Policies: d.engine, PolicyIntake: d.intake,
 		Consents: d.engine, Audits: d.engine,
 	}
+	told := recorders{d.journal}
+	if config.Records.Dir != "" {
+		if d.records, err = records.New(records.Options{Config: config.Records, Metrics: metrics, Log: room("records")}); err != nil {
+			return nil, err
+		}
+		told = append(told, d.records)
+	}
 	if d.bridge, err = gsmbridge.New(gsmbridge.Options{
-		Config: config.SMPP, Inbox: api.NewKeywords(d.optOuts, d.links, handset, metrics), Recorder: d.journal,
+		Config: config.SMPP, Inbox: api.NewKeywords(d.optOuts, d.links, handset, metrics), Recorder: told,
 		Learned: config.inStateDir("links.json"), Metrics: metrics, Log: room("gsmbridge"),
 	}); err != nil {
 		return nil, err
@@ -169,7 +178,7 @@ func newDaemon(config *Config, log *slog.Logger) (_ *daemon, err error) {
 		claims = redis.NewClaims(d.redis, own, limits)
 	}
 	if d.workers, err = sipas.New(sipas.Options{
-		Config: config.Show, Profiles: d.cached, Claims: claims, OptOuts: d.optOuts, Tenants: d.tenants, Bridge: d.bridge, Recorder: d.journal,
+		Config: config.Show, Profiles: d.cached, Claims: claims, OptOuts: d.optOuts, Tenants: d.tenants, Bridge: d.bridge, Recorder: told,
 		Hush: d.relay.Hush, Metrics: metrics, Log: room("sipas"),
 	}); err != nil {
 		return nil, err
@@ -186,6 +195,16 @@ func newDaemon(config *Config, log *slog.Logger) (_ *daemon, err error) {
 	}
 	d.schedule, err = d.newSchedule(room("sigsync"))
 	return d, err
+}
+
+// recorders are told every line of a timeline, each.
+type recorders []sipas.Recorder
+
+// Record implements sipas.Recorder.
+func (rs recorders) Record(e callsign.Event) {
+	for _, r := range rs {
+		r.Record(e)
+	}
 }
 
 // newSchedule reads the networks of sync.providers. One whose secrets can't be had is left out and said: calls don't need it.
@@ -265,6 +284,9 @@ func (d *daemon) run(ctx context.Context) error {
 	keepers := []func(context.Context) error{d.open, d.cached.Run, d.optOuts.Run, d.tenants.Run, d.journal.Run, d.intake.Run, d.judge.Run, d.forget}
 	if d.redis != nil {
 		keepers = append(keepers, d.redis.Run, d.profiles.Run)
+	}
+	if d.records != nil {
+		keepers = append(keepers, d.records.Run)
 	}
 	keeping := start(context.WithoutCancel(ctx), keepers...)
 	streams := make([]<-chan relay.Event, d.relay.Shards())
@@ -378,6 +400,11 @@ func (d *daemon) problems() []api.Problem {
 		problems = append(problems, api.Problem{
 			Part: "cache", Problem: d.redis.Down().Error(),
 			Do: "see that Redis answers at cache.url within 50 ms; until it does, each node asks the store itself, and caps and show.repeat hold on each node for itself",
+		})
+	}
+	if d.records != nil && d.records.Err() != nil {
+		problems = append(problems, api.Problem{
+			Part: "records", Problem: d.records.Err().Error(), Do: "see that records.dir can be written to and has room; until then records wait, and are lost beyond 8 MiB",
 		})
 	}
 	if err := d.judge.Err(); err != nil {

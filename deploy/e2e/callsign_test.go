@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -56,6 +57,7 @@ type node struct {
 	sip, http    string
 	admin        string
 	smsc         *smsc.Server
+	texts        *atomic.Int64 // that handsets were shown; the SMSC remembers the last ones only
 	stopSMSC     func()
 	process      *peer.Process
 }
@@ -64,8 +66,8 @@ type node struct {
 func serve(t *testing.T, change func(string) string) *node {
 	t.Helper()
 	host, dir := peer.Host(), t.TempDir()
-	n := &node{t: t, host: host, sip: host + ":5060", http: host + ":8080", config: filepath.Join(dir, "callsign.yaml")}
-	n.smsc, n.stopSMSC = startSMSC(t, host+":2775")
+	n := &node{t: t, texts: &atomic.Int64{}, host: host, sip: host + ":5060", http: host + ":8080", config: filepath.Join(dir, "callsign.yaml")}
+	n.smsc, n.stopSMSC = startSMSC(t, host+":2775", func(smsc.Message) { n.texts.Add(1) })
 	config := fmt.Sprintf(`sip: { listen: [udp://%[1]s:5060] }
 show: { caller_ranges: ["+86138"] }
 smpp: { links: [ { name: a, address: "%[1]s:2775", system_id: x, password: y, channel: flash } ] }
@@ -86,13 +88,13 @@ state: { dir: "%[2]s" }
 	return n
 }
 
-func startSMSC(t *testing.T, address string) (*smsc.Server, func()) {
+func startSMSC(t *testing.T, address string, shown func(smsc.Message)) (*smsc.Server, func()) {
 	t.Helper()
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := smsc.New(smsc.Options{SystemID: "x", Password: "y"})
+	s := smsc.New(smsc.Options{SystemID: "x", Password: "y", OnMessage: shown})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx, l) }()

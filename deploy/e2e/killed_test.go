@@ -31,6 +31,8 @@ func sized(t *testing.T, name string, usual int) int {
 
 // imSystem is a source with its accounts: what it has said of each is known, so that the store can be asked for the same.
 type imSystem struct {
+	n       *node // that it pushes to
+	number  int
 	network string
 	key     string
 	pushed  int
@@ -40,6 +42,68 @@ type imSystem struct {
 }
 
 const accountsOfOne = 100
+
+// newIMSystem makes a source with its key, and subscribers that its accounts are linked to; answered counts its results.
+func newIMSystem(n *node, number int, answered *atomic.Int64) *imSystem {
+	n.t.Helper()
+	s := &imSystem{n: n, number: number, network: fmt.Sprint("im", number), newest: make([]int64, accountsOfOne)}
+	s.key = strings.TrimSpace(n.command("key", "create", "--role", "source", "--network", s.network))
+	var rows []string
+	for a := range accountsOfOne {
+		rows = append(rows, fmt.Sprintf(`{"msisdn":%q,"network":%q,"account":"user%d"}`, s.msisdn(a), s.network, a))
+	}
+	n.do(http.MethodPost, "/v1/import", `{"rows":[`+strings.Join(rows, ",")+`]}`, nil)
+	outbox, err := client.OpenOutbox(n.t.TempDir() + "/outbox")
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	n.t.Cleanup(func() { _ = outbox.Close() })
+	s.client, err = client.New(client.Options{
+		URL: "http://" + n.http, Key: s.key, Source: s.network, Outbox: outbox,
+		Result: func(r client.Result) {
+			answered.Add(1)
+			if r.Status != "stored" && r.Status != "stale" && r.Status != "duplicate" {
+				odd := r.ID + " is " + r.Status
+				s.odd.Store(&odd)
+			}
+		},
+	})
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return s
+}
+
+func (s *imSystem) msisdn(account int) string {
+	return fmt.Sprintf("+8613800%d%03d", s.number, account)
+}
+
+// kept holds the store to what was said.
+func (s *imSystem) kept() {
+	t := s.n.t
+	t.Helper()
+	if odd := s.odd.Load(); odd != nil {
+		t.Errorf("%s: %s", s.network, *odd)
+	}
+	if _, from := s.n.dial(s.key); from != int64(s.pushed) {
+		t.Errorf("%s: resume_from is %d, want %d", s.network, from, s.pushed)
+	}
+	for a, version := range s.newest {
+		want := ""
+		if version > 0 {
+			want = fmt.Sprintf("%s user%d version %d", s.network, a, version)
+		}
+		var got struct {
+			Accounts []struct{ Network, Text string } `json:"accounts"`
+		}
+		s.n.do(http.MethodGet, "/v1/subscribers/"+s.msisdn(a), "", &got)
+		for _, account := range got.Accounts {
+			if account.Network == s.network && account.Text != want {
+				t.Errorf("%s: user%d says %q, want %q", s.network, a, account.Text, want)
+			}
+		}
+	}
+}
 
 // push pushes n events, one in ten of them older than what its account has said.
 func (s *imSystem) push(t *testing.T, n int) {
@@ -77,32 +141,7 @@ func TestNothingAcknowledgedIsLostHoweverOftenTheNodeIsKilled(t *testing.T) {
 	var systems [sources]*imSystem
 	var answered atomic.Int64
 	for i := range systems {
-		s := &imSystem{network: fmt.Sprint("im", i), newest: make([]int64, accountsOfOne)}
-		s.key = strings.TrimSpace(n.command("key", "create", "--role", "source", "--network", s.network))
-		var rows []string
-		for a := range accountsOfOne {
-			rows = append(rows, fmt.Sprintf(`{"msisdn":"+8613800%d%03d","network":%q,"account":"user%d"}`, i, a, s.network, a))
-		}
-		n.do(http.MethodPost, "/v1/import", `{"rows":[`+strings.Join(rows, ",")+`]}`, nil)
-		outbox, err := client.OpenOutbox(t.TempDir() + "/outbox")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer outbox.Close()
-		s.client, err = client.New(client.Options{
-			URL: "http://" + n.http, Key: s.key, Source: s.network, Outbox: outbox,
-			Result: func(r client.Result) {
-				answered.Add(1)
-				if r.Status != "stored" && r.Status != "stale" && r.Status != "duplicate" {
-					odd := r.ID + " is " + r.Status
-					s.odd.Store(&odd)
-				}
-			},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		systems[i] = s
+		systems[i] = newIMSystem(n, i, &answered)
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
@@ -140,28 +179,8 @@ func TestNothingAcknowledgedIsLostHoweverOftenTheNodeIsKilled(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	for i, s := range systems {
-		if odd := s.odd.Load(); odd != nil {
-			t.Errorf("%s: %s", s.network, *odd)
-		}
-		if _, from := n.dial(s.key); from != int64(s.pushed) {
-			t.Errorf("%s: resume_from is %d, want %d", s.network, from, s.pushed)
-		}
-		for a, version := range s.newest {
-			want := ""
-			if version > 0 {
-				want = fmt.Sprintf("%s user%d version %d", s.network, a, version)
-			}
-			var got struct {
-				Accounts []struct{ Network, Text string } `json:"accounts"`
-			}
-			n.do(http.MethodGet, fmt.Sprintf("/v1/subscribers/+8613800%d%03d", i, a), "", &got)
-			for _, account := range got.Accounts {
-				if account.Network == s.network && account.Text != want {
-					t.Errorf("%s: user%d says %q, want %q", s.network, a, account.Text, want)
-				}
-			}
-		}
+	for _, s := range systems {
+		s.kept()
 	}
 	t.Logf("%d events of %d sources, %d kills: %d answers came, the rest by resume_from", events, sources, kills, answered.Load())
 }

@@ -20,12 +20,12 @@ func Kamailio(t testing.TB) string {
 	return path
 }
 
-// StartKamailio runs Kamailio with a configuration, in that one's folder, with little memory. At the test's end it is asked
-// to stop: killed, it would leave its children.
-func StartKamailio(t testing.TB, config string) *Process {
+// StartKamailio runs Kamailio with a configuration, in that one's folder, with little memory unless more says -m. At the test's end it
+// is asked to stop: killed, it would leave its children.
+func StartKamailio(t testing.TB, config string, more ...string) *Process {
 	t.Helper()
 	dir := filepath.Dir(config)
-	p := Start(t, Kamailio(t), nil, "-DD", "-E", "-m", "32", "-M", "4", "-Y", dir, "-w", dir, "-f", config)
+	p := Start(t, Kamailio(t), nil, append([]string{"-DD", "-E", "-m", "32", "-M", "4", "-Y", dir, "-w", dir, "-f", config}, more...)...)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()

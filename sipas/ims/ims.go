@@ -52,7 +52,8 @@ func (r Reader) Read(invite []byte) (callsign.Call, error) {
 	}
 	call.Callee, _ = r.Callee(invite)
 	call.Caller = r.caller(m)
-	call.Once = once(m)
+	call.ICID = icid(m)
+	call.Once = once(m, call.ICID)
 	call.Exempt = r.exempt(m, call.Callee)
 	return call, nil
 }
@@ -82,14 +83,19 @@ func (r Reader) caller(m sipMessage) (best callsign.MSISDN) {
 
 // once tells forks, spirals and retransmissions of one call: the charging identity (RFC 7315 §5.6), else the session
 // identifier (RFC 7989 §5), else Call-ID and From tag.
-func once(m sipMessage) string {
-	if id := param(append([]byte(";"), m.first("p-charging-vector", "")...), "icid-value"); id != "" {
-		return "icid:" + id
+func once(m sipMessage, icid string) string {
+	if icid != "" {
+		return "icid:" + icid
 	}
 	if id, _, _ := bytes.Cut(m.first("session-id", ""), []byte(";")); len(bytes.TrimSpace(id)) > 0 {
 		return "session:" + string(bytes.TrimSpace(id))
 	}
 	return "call:" + string(m.first("call-id", "i")) + ";" + param(addrSpec(m.first("from", "f")).params, "tag")
+}
+
+// icid is the call's name for charging, "" if it has none.
+func icid(m sipMessage) string {
+	return param(append([]byte(";"), m.first("p-charging-vector", "")...), "icid-value")
 }
 
 // exempt says why the call must not be acted on, "" if it may.

@@ -204,6 +204,9 @@ func TestWhatMakesItOneCall(t *testing.T) {
 			if err != nil || call.Once != c.want {
 				t.Errorf("got %q, %v; want %q", call.Once, err, c.want)
 			}
+			if icid, has := strings.CutPrefix(c.want, "icid:"); has != (call.ICID != "") || has && call.ICID != icid {
+				t.Errorf("its icid is %q", call.ICID)
+			}
 		})
 	}
 	call, err := Reader{}.Read(message("P-Access-Network-Info: 3GPP-E-UTRAN-FDD; utran-cell-id-3gpp=23415\nX: y\n"))

@@ -21,6 +21,7 @@ type options struct {
 	silent, texts         int // how many callees there are, without a text and with one
 	textEvery             int
 	answerAfter, patience time.Duration
+	every                 time.Duration // a line of progress; 0: none
 }
 
 func (o options) direct() bool { return o.proxy == o.callee }
@@ -46,6 +47,7 @@ func main() {
 	flag.IntVar(&o.first, "first", 0, "where in their order the callees begin")
 	flag.DurationVar(&o.answerAfter, "answer-after", 100*time.Millisecond, "how long it rings")
 	flag.DurationVar(&o.patience, "patience", 8*time.Second, "how long the last calls may take")
+	flag.DurationVar(&o.every, "every", 0, "how often to print how the calls get on; 0: never")
 	flag.Parse()
 	sound, err := place(o)
 	if err != nil {
@@ -78,7 +80,10 @@ func place(o options) (sound bool, err error) {
 	if r.callee, err = dial(o.callee, peer); err != nil {
 		return false, err
 	}
-	if err := r.run(); err != nil {
+	stop := r.tellProgress(os.Stdout)
+	err = r.run()
+	stop()
+	if err != nil {
 		return false, err
 	}
 	line, sound := r.summary()
