@@ -127,7 +127,9 @@ func newDaemon(config *Config, log *slog.Logger) (_ *daemon, err error) {
 		Truth: truth, Snapshot: config.inStateDir("memory.snapshot"), Metrics: metrics, Log: room("store"),
 	})
 	d.optOuts = store.NewOptOuts(store.OptOutsOptions{Keeper: d.engine, Metrics: metrics, Log: room("store")})
-	d.journal = store.NewJournal(store.JournalOptions{Keep: d.engine, Metrics: metrics, Log: room("journal")})
+	d.journal = store.NewJournal(store.JournalOptions{
+		Keep: d.engine, Wire: config.Store.KeepWire, Off: !config.Store.Timelines, Metrics: metrics, Log: room("journal"),
+	})
 	d.links = sigsync.NewLinks(sigsync.LinksOptions{
 		Keeper: d.engine,
 		Number: func(ctx context.Context, network, account string) (callsign.MSISDN, error) {
