@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -54,6 +55,8 @@ type Options struct {
 
 	// WhatIf tells what a call would show; nil answers that this node takes no calls.
 	WhatIf func(context.Context, WhatIfRequest) (WhatIfResult, error)
+	// TestCall places a call through this node and waits until it is over; a TestCallRefusal says that it may not. nil: it places none.
+	TestCall func(ctx context.Context, caller, callee callsign.MSISDN) ([]TestCallAnswer, error)
 	// Linked hears of each account that is linked, so that its source is asked for what it says; nil: sources that are connected to this
 	// node are. It doesn't block.
 	Linked func(tenant, network, account string)
@@ -78,6 +81,7 @@ type Server struct {
 	push      *hub
 	metrics   *metrics
 	listeners atomic.Int32 // live streams
+	testing   sync.Mutex   // held by the one test call
 	tls       *tls.Config  // nil: plain HTTP
 	// stopping is closed when Run's context ends.
 	stopping chan struct{}
@@ -118,7 +122,7 @@ func New(o Options) (*Server, error) {
 	mux := http.NewServeMux()
 	rest := newREST(mux, o.Version)
 	for _, register := range []func(huma.API){
-		s.registerSubscribers, s.registerPerson, s.registerAccounts, s.registerLinks, s.registerImport, s.registerEvents, s.registerCalls, s.registerLive,
+		s.registerSubscribers, s.registerPerson, s.registerAccounts, s.registerLinks, s.registerImport, s.registerEvents, s.registerCalls, s.registerLive, s.registerTestCalls,
 		s.registerKeys, s.registerAudit, s.registerReviews, s.registerNetworks, s.registerResync, s.registerHealth,
 	} {
 		register(rest)

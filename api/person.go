@@ -110,7 +110,7 @@ func (s *Server) callsOf(ctx context.Context, scope callsign.Scope, m callsign.M
 		if err != nil {
 			return nil, "", err
 		}
-		out = append(out, timelineJSON(t))
+		out = append(out, timelineJSON(t, scope))
 	}
 	return out, next, nil
 }

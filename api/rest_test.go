@@ -166,6 +166,7 @@ func TestRolesOpenTheirDoorsOnly(t *testing.T) {
 		{"GET /v1/calls", "", [5]bool{true, true}},
 		{"GET /v1/calls/00000000000000000000000000000000", "", [5]bool{true, true}},
 		{"POST /v1/whatif", `{"caller":"1","callee":"2"}`, [5]bool{true, true}},
+		{"POST /v1/test-calls", `{"caller":"1","callee":"2"}`, [5]bool{true, true}},
 		{"POST /v1/keys", `{"name":"x","role":"operator"}`, [5]bool{true}},
 		{"GET /v1/keys", "", [5]bool{true}},
 		{"DELETE /v1/keys/1", "", [5]bool{true}},
@@ -405,7 +406,7 @@ func TestEveryDoorIsInTheDocument(t *testing.T) {
 		"DELETE /v1/subscribers/{msisdn}/links/{network}/{account}",
 		"GET /healthz", "GET /readyz", "GET /v1/audit", "GET /v1/calls", "GET /v1/calls/{id}", "GET /v1/keys", "GET /v1/live", "GET /v1/networks", "GET /v1/reviews", "GET /v1/subscribers",
 		"GET /v1/subscribers/{msisdn}", "GET /v1/subscribers/{msisdn}/export", "GET /v1/subscribers/{msisdn}/links", "POST /v1/events", "POST /v1/import", "POST /v1/keys", "POST /v1/keys/{id}/rotate", "POST /v1/networks/{network}/resync", "POST /v1/reviews",
-		"POST /v1/subscribers/{msisdn}/erase", "POST /v1/subscribers/{msisdn}/links", "POST /v1/whatif", "PUT /v1/subscribers/{msisdn}",
+		"POST /v1/subscribers/{msisdn}/erase", "POST /v1/subscribers/{msisdn}/links", "POST /v1/test-calls", "POST /v1/whatif", "PUT /v1/subscribers/{msisdn}",
 		"PUT /v1/subscribers/{msisdn}/accounts/{network}/{account}", "PUT /v1/subscribers/{msisdn}/signature",
 	}
 	if !slices.Equal(got, want) {

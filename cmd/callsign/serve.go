@@ -176,7 +176,7 @@ func newDaemon(config *Config, log *slog.Logger) (_ *daemon, err error) {
 		Config: config.HTTP, Intake: d.intake, Importer: d.intake,
 		Subscribers: d.engine, Directory: d.engine, Accounts: d.engine, Links: d.engine, Linker: d.links, Calls: d.engine, Eraser: d.engine, Keys: d.engine, KeyHashes: d.engine, Cursors: d.engine, Audits: d.engine,
 		Reviews: d.engine, Judge: d.intake, Clean: sigsync.Clean,
-		WhatIf: d.whatIf, Linked: d.linked, Networks: d.networks, Ready: d.problems, Gatherer: metrics, Metrics: metrics, Log: room("api"), Version: version(), Admin: d.admin,
+		WhatIf: d.whatIf, TestCall: d.testCall, Linked: d.linked, Networks: d.networks, Ready: d.problems, Gatherer: metrics, Metrics: metrics, Log: room("api"), Version: version(), Admin: d.admin,
 	})
 	if err != nil {
 		return nil, err
