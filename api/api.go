@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/callsign-as/callsign"
+	"github.com/callsign-as/callsign/api/console"
 )
 
 // Intake is where pushed and hand-set texts go. Put returns after the commit with a status for each change, in order, or
@@ -134,6 +135,8 @@ func New(o Options) (*Server, error) {
 	mux.HandleFunc("GET /openapi.json", serveDocument("application/openapi+json", openAPI))
 	mux.HandleFunc("GET /asyncapi.json", serveDocument("application/json", asyncAPI))
 	mux.HandleFunc("GET /v1/push", s.servePush)
+	mux.Handle("GET /console/", console.Handler("/console/"))
+	mux.Handle("GET /{$}", http.RedirectHandler("/console/", http.StatusFound))
 	if o.Gatherer != nil {
 		mux.Handle("GET /metrics", promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{}))
 	}
