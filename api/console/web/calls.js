@@ -46,15 +46,15 @@ export function screenOfWhatIf(asked, result) {
 export const lanes = ['scscf', 'as', 'smsc', 'handset'];
 
 export function rungOf(event) {
-  const { kind, reason = '', link = '', message_id: id = '' } = event;
+  const { kind, reason = '', link = '' } = event;
   switch (kind) {
     case 'invite': return [0, 1, 'INVITE'];
     case 'ringing': return [0, 1, reason];
     case 'answered': return [0, 1, '200'];
     case 'ended': return [0, 1, reason.match(/\d{3}$/)?.[0] ?? 'CANCEL'];
     case 'submitted': return [1, 2, `submit_sm · ${link}`];
-    case 'accepted': return [2, 1, `submit_sm_resp · ${id}`];
-    case 'withdrawn': return [1, 2, `cancel_sm · ${id}`];
+    case 'accepted': return [2, 1, 'submit_sm_resp'];
+    case 'withdrawn': return [1, 2, 'cancel_sm'];
     case 'receipt': return [SHOWN.test(reason) ? 3 : 2, 1, `deliver_sm · ${reason}`];
     case 'failed': return link ? [2, 1, link] : [1, 1, ''];
     default: return [1, 1, ''];

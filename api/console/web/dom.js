@@ -15,6 +15,8 @@ function fill(element, props, children) {
   return element;
 }
 
+// add puts children into an element that is there; what is none of them is left out.
+export const add = (element, ...children) => fill(element, {}, children);
 export const h = (name, props, ...children) => fill(document.createElement(name), props, children);
 export const svg = (name, props, ...children) => fill(document.createElementNS(SVG, name), props, children);
 

@@ -9,6 +9,7 @@ const explained = { skipped: 'reason', failed: 'reason', ended: 'ended' };
 // words are what a person reads of an event beside the protocol's own word.
 function words(event) {
   if (event.kind === 'decided' || event.kind === 'submitted') return event.text;
+  if (event.message_id && event.kind !== 'receipt') return event.message_id;
   const group = explained[event.kind];
   return group && event.reason ? told(group, event.reason) : event.reason;
 }

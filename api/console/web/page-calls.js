@@ -1,6 +1,6 @@
 // Calls that were, by number and time, and one call's timeline with what today's policy would do of it.
 
-import { h, field, table } from './dom.js';
+import { add, h, field, table } from './dom.js';
 import { ask, get, query } from './api.js';
 import { screenOf, screenOfWhatIf, stateOf } from './calls.js';
 import { phone } from './phone.js';
@@ -29,7 +29,7 @@ export async function callsPage(main, app) {
     }
   }
 
-  main.append(h('form', { class: 'inline', role: 'search', onsubmit: (e) => { e.preventDefault(); search(); } },
+  add(main, h('form', { class: 'inline', role: 'search', onsubmit: (e) => { e.preventDefault(); search(); } },
     callee.all, caller.all, since.all, until.all, h('button', { class: 'primary' }, t('search'))), found);
   await search();
 }
@@ -44,7 +44,7 @@ export async function callPage(main, app, id) {
     by && [t('call.said_by'), [by.origin, by.network && ` · ${by.network} ${by.account}`, by.at && ` · ${dateTime(by.at)}`]],
     call.sip_call_id && ['Call-ID', call.sip_call_id],
   ];
-  main.append(h('p', {}, h('a', { href: '#/calls' }, t('call.all')), ' ', pill(stateOf(events))),
+  add(main, h('p', {}, h('a', { href: '#/calls' }, t('call.all')), ' ', pill(stateOf(events))),
     h('dl', { class: 'facts' }, facts.filter(Boolean).map(([name, value]) => h('div', {}, h('dt', {}, name), h('dd', {}, value)))),
     h('div', { class: 'columns wide' },
       h('section', { 'aria-label': t('timeline.title') }, ladder(events)),

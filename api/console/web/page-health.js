@@ -1,6 +1,6 @@
 // Links, providers and sources: what doesn't work and what to do, rates and lags with their last two minutes.
 
-import { h, sparkline, table } from './dom.js';
+import { add, h, sparkline, table } from './dom.js';
 import { get, health, metrics } from './api.js';
 import { t, told, dateTime, number } from './i18n.js';
 
@@ -22,7 +22,7 @@ export async function healthPage(main, app) {
   const cards = h('div', { class: 'gauges' });
   const links = h('div', {});
   const networks = h('div', {});
-  main.append(problems, cards, h('section', {}, h('h2', {}, t('health.links')), links), h('section', {}, h('h2', {}, t('health.networks')), networks));
+  add(main, problems, cards, h('section', {}, h('h2', {}, t('health.links')), links), h('section', {}, h('h2', {}, t('health.networks')), networks));
   const history = gauges.map(() => []);
   let before = null;
   let said = '';

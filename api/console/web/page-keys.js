@@ -1,6 +1,6 @@
 // Keys, and the audit: for administrators.
 
-import { h, field, table } from './dom.js';
+import { add, h, field, table } from './dom.js';
 import { ask, get, query } from './api.js';
 import { t, dateTime } from './i18n.js';
 
@@ -42,13 +42,13 @@ export async function keysPage(main, app) {
       app.problem(error);
     }
   }
-  main.append(h('form', { class: 'inline', onsubmit: make }, name.all, role.all, network.all, number.all, h('button', { class: 'primary' }, t('key.make'))), told, found);
+  add(main, h('form', { class: 'inline', onsubmit: make }, name.all, role.all, network.all, number.all, h('button', { class: 'primary' }, t('key.make'))), told, found);
   await list();
 }
 
 export async function auditPage(main, app) {
   const found = h('div', { 'aria-live': 'polite' });
-  main.append(found);
+  add(main, found);
   async function list(after = '') {
     const { items, next } = await get(query('/v1/audit', { after, limit: 100 }));
     const rows = items.map((a) => [dateTime(a.at), a.action, a.msisdn ?? '', a.object ?? '', a.key_id ?? t('audit.machine'), a.address ?? '', a.status || t('audit.unknown')]);

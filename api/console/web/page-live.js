@@ -1,6 +1,6 @@
 // Live calls, the newest first, and the phone of the caller who is looked at: the newest, until one is chosen.
 
-import { h, field } from './dom.js';
+import { add, h, field } from './dom.js';
 import { ask, get, query } from './api.js';
 import { phaseOf, screenOf, stateOf } from './calls.js';
 import { phone } from './phone.js';
@@ -19,7 +19,7 @@ export async function livePage(main, app) {
   const stage = h('div', { class: 'stage' });
   const spoken = h('p', { class: 'sr', role: 'status', 'aria-live': 'polite' });
   const connection = h('p', { class: 'connection' });
-  main.append(h('div', { class: 'bar' }, connection, app.offers('/v1/test-calls') && testCall(app)),
+  add(main, h('div', { class: 'bar' }, connection, app.offers('/v1/test-calls') && testCall(app)),
     h('div', { class: 'columns' }, h('section', { 'aria-label': t('live.calls') }, list), h('section', { 'aria-label': t('live.phone') }, stage)), spoken);
 
   function drawRow({ call, events }) {

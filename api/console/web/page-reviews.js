@@ -1,6 +1,6 @@
 // Texts that wait for a person, and those that were decided.
 
-import { h } from './dom.js';
+import { add, h } from './dom.js';
 import { ask, get, query } from './api.js';
 import { t, dateTime } from './i18n.js';
 
@@ -10,7 +10,7 @@ export async function reviewsPage(main, app) {
   let state = states[0];
   const tabs = h('div', { class: 'tabs', role: 'group', 'aria-label': t('review.state') });
   const found = h('div', { 'aria-live': 'polite' });
-  main.append(tabs, found);
+  add(main, tabs, found);
 
   async function list(after = '') {
     tabs.replaceChildren(...states.map((s) => h('button', { type: 'button', 'aria-pressed': String(s === state), onclick: () => { state = s; list().catch(app.problem); } }, t(`review.${s}`))));

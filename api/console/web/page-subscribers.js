@@ -1,6 +1,6 @@
 // Subscribers, and one of them: accounts and what they say, the text set by hand, policy, and what a call would show.
 
-import { h, field, table } from './dom.js';
+import { add, h, field, table } from './dom.js';
 import { ask, get, query } from './api.js';
 import { whatIf } from './page-calls.js';
 import { t, told, dateTime } from './i18n.js';
@@ -17,7 +17,7 @@ export async function subscribersPage(main, app) {
     found.replaceChildren(rows.length ? table(t('page.subscribers'), [t('subscriber.number'), t('subscriber.name'), t('subscriber.accounts'), t('subscriber.shown')], rows) : h('p', { class: 'empty' }, t('subscriber.none')),
       ...(next ? [h('button', { type: 'button', onclick: () => list(next).catch(app.problem) }, t('next'))] : []));
   }
-  main.append(h('form', { class: 'inline', role: 'search', onsubmit: (e) => { e.preventDefault(); app.go(`#/subscribers/${encodeURIComponent(number.input.value.trim())}`); } },
+  add(main, h('form', { class: 'inline', role: 'search', onsubmit: (e) => { e.preventDefault(); app.go(`#/subscribers/${encodeURIComponent(number.input.value.trim())}`); } },
     number.all, h('button', { class: 'primary' }, t('subscriber.open'))), found);
   await list();
 }
@@ -44,7 +44,7 @@ export async function subscriberPage(main, app, number) {
   const rows = s.accounts.map((a) => [a.network, a.account, h('span', { dir: 'auto' }, a.shown || t('account.nothing')),
     a.review ? h('span', { class: `pill review-${a.review}` }, t(`review.${a.review}`)) : '', dateTime(a.at), a.origin ?? '',
     a.network !== 'manual' && h('button', { type: 'button', 'aria-label': t('account.unlink_which', { account: `${a.network} ${a.account}` }), onclick: act(() => ask('DELETE', accountPath(a)), t('account.unlinked')) }, t('account.unlink'))]);
-  main.append(h('p', {}, h('a', { href: '#/subscribers' }, t('subscriber.all'))),
+  add(main, h('p', {}, h('a', { href: '#/subscribers' }, t('subscriber.all'))),
     h('p', { class: 'who' }, h('b', {}, s.msisdn), ' ', s.name),
     h('section', { class: 'card' }, h('h2', {}, t('subscriber.accounts')),
       rows.length ? table(t('subscriber.accounts'), [t('account.network'), t('account.account'), t('account.says'), t('account.review'), t('account.at'), t('account.origin'), t('actions')], rows) : h('p', { class: 'empty' }, t('account.none')),
@@ -52,7 +52,7 @@ export async function subscriberPage(main, app, number) {
         network.all, account.all, h('button', {}, t('account.link')))),
     h('section', { class: 'card' }, h('h2', {}, t('subscriber.by_hand')),
       h('form', { onsubmit: act(() => ask('PUT', `${path(s.msisdn)}/signature`, { text: text.input.value }), (a) => told('status', a.status)) }, text.all, h('button', { class: 'primary' }, t('save')))),
-    ...await Promise.all([links(app, s, act), policy(app, s, act)]),
+    await Promise.all([links(app, s, act), policy(app, s, act)]),
     h('section', { class: 'card' }, h('h2', {}, t('whatif.title')), whatIf(app, { callee: s.msisdn })),
     h('p', {}, h('button', { type: 'button', onclick: () => app.go('#/calls') }, t('subscriber.calls'))));
 }
