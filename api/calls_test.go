@@ -58,6 +58,20 @@ func TestATimelineTellsWhichPushOrPollSetItsText(t *testing.T) {
 	}
 }
 
+func TestTheConsoleIsOpenedWithoutAKey(t *testing.T) {
+	s := serve(t, nil)
+	if a := s.do(t, "", "GET", "/", ""); a.status != 302 || a.header.Get("Location") != "/console/" {
+		t.Errorf("the root answers %d to %s", a.status, a.header.Get("Location"))
+	}
+	a := s.do(t, "", "GET", "/console/", "")
+	if policy := a.header.Values("Content-Security-Policy"); a.status != 200 || len(policy) != 1 || !strings.Contains(policy[0], "script-src 'self'") {
+		t.Errorf("the console answers %d with the policies %q", a.status, policy)
+	}
+	if a := s.do(t, "", "POST", "/console/", ""); a.status != 405 {
+		t.Errorf("to a POST it answers %d", a.status)
+	}
+}
+
 func TestTestCalls(t *testing.T) {
 	const ours, body = callsign.MSISDN(8613900000002), `{"caller":"+8613800000001","callee":"+8613900000002"}`
 	for sentence, c := range map[string]struct {

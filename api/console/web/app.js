@@ -69,6 +69,8 @@ function problem(error) {
   else say(error instanceof Problem ? (has(`problem.${error.code}`) ? t(`problem.${error.code}`) : error.message) : t('problem.unreachable'), true);
 }
 
+const refusals = { 401: 'signin.wrong', 403: 'signin.role' };
+
 function signIn(why) {
   const { all, input } = field(t('signin.key'), { type: 'password', autocomplete: 'off', spellcheck: 'false', required: true, placeholder: 'cs_…' });
   const told = h('p', { class: 'bad', role: 'alert' }, why);
@@ -80,7 +82,7 @@ function signIn(why) {
       draw();
     } catch (error) {
       key.forget();
-      told.textContent = error instanceof Problem ? t(error.status === 403 ? 'signin.role' : error.status === 401 ? 'signin.wrong' : 'signin.failed') : t('problem.unreachable');
+      told.textContent = error instanceof Problem ? t(refusals[error.status] ?? 'signin.failed') : t('problem.unreachable');
       input.focus();
     }
   };

@@ -21,7 +21,7 @@ export async function callsPage(main, app) {
     try {
       const answer = await get(query('/v1/calls', { callee: callee.input.value, caller: caller.input.value, since: when(since.input), until: when(until.input), after, limit: 50 }));
       const rows = answer.items.map((call) => [h('a', { href: `#/calls/${call.id}` }, dateTime(call.at)), people(call),
-        call.access ?? t('call.unknown'), call.exempt ? told('reason', call.exempt) : '']);
+        call.access ?? t('calls.unknown'), call.exempt ? told('reason', call.exempt) : '']);
       found.replaceChildren(rows.length ? table(t('page.calls'), [t('calls.at'), t('calls.who'), t('calls.access'), t('calls.exempt')], rows) : h('p', { class: 'empty' }, t('calls.none')),
         ...(answer.next ? [h('button', { type: 'button', onclick: () => search(answer.next) }, t('next'))] : []));
     } catch (error) {
@@ -40,7 +40,7 @@ export async function callPage(main, app, id) {
   const by = call.said_by;
   const facts = [
     [t('calls.at'), dateTime(call.at)], [t('calls.who'), people(call)],
-    [t('calls.access'), call.access ? `${call.access} (${told('from', call.access_from)})` : t('call.unknown')],
+    [t('calls.access'), call.access ? `${call.access} (${told('from', call.access_from)})` : t('calls.unknown')],
     by && [t('call.said_by'), [by.origin, by.network && ` · ${by.network} ${by.account}`, by.at && ` · ${dateTime(by.at)}`]],
     call.sip_call_id && ['Call-ID', call.sip_call_id],
   ];
