@@ -17,6 +17,12 @@ const gauges = [
 
 const sum = (series, name, only = {}) => series.filter((s) => s.name === name && Object.entries(only).every(([k, v]) => s.labels[k] === v)).reduce((n, s) => n + s.value, 0);
 
+function stateOf(network) {
+  if (network.failing) return [h('span', { class: 'pill state-failed' }, t('network.failing')), ' ', network.failing];
+  if (network.resting_until) return t('network.resting', { until: dateTime(network.resting_until) });
+  return t(network.watching ? 'network.watching' : network.interval_seconds ? 'network.reading' : 'network.pushes');
+}
+
 export async function healthPage(main, app) {
   const problems = h('div', { 'aria-live': 'polite' });
   const cards = h('div', { class: 'gauges' });
@@ -61,9 +67,8 @@ export async function healthPage(main, app) {
     let rows;
     if (app.offers('/v1/networks')) {
       const answer = await get('/v1/networks');
-      rows = (answer.items ?? []).map((n) => [n.network, n.connector ?? '', n.parts === undefined ? '' : `${n.parts}/${n.of_parts ?? ''}`, n.interval_seconds ?? '', n.lag_seconds ?? '', dateTime(n.read_at),
-        n.failing ? h('span', { class: 'pill state-failed' }, n.failing === true ? t('network.failing') : n.failing) : n.resting_until ? t('network.resting', { until: dateTime(n.resting_until) }) : t(n.watching ? 'network.watching' : 'network.reading')]);
-      rows.push(...(answer.sources ?? []).map((s) => [s.network, s.source ?? '', '', '', '', dateTime(s.since ?? s.at), t('network.pushes')]));
+      rows = (answer.items ?? []).map((n) => [n.network, [n.connector, ...(n.sources ?? []).map((source) => source.source || source.key_id)].filter(Boolean).join(', '),
+        n.of_parts ? `${n.parts}/${n.of_parts}` : '', n.interval_seconds ?? '', n.lag_seconds === undefined ? '' : number(Math.round(n.lag_seconds)), dateTime(n.read_at), stateOf(n)]);
     } else {
       rows = series.filter((s) => s.name === 'callsign_sync_lag_seconds').map((s) => [s.labels.network, '', number(sum(series, 'callsign_sync_parts', s.labels)), '', number(Math.round(s.value)), '', t('network.reading')]);
     }

@@ -60,15 +60,24 @@ export async function subscriberPage(main, app, number) {
 // absent is nothing where the API has nothing.
 const absent = (problem) => { if (problem.status === 404) return null; throw problem; };
 
-// links are accounts whose owner is to prove that they are theirs.
+const proofs = ['signature', 'sms', 'network'];
+
+// links are accounts that are linked once that is proved: by a code, or by the network's word.
 async function links(app, s, act) {
-  if (!app.offers('/v1/subscribers/{msisdn}/links')) return null;
+  const own = '/v1/subscribers/{msisdn}/links';
+  if (!app.offers(own)) return null;
   const answer = await get(`${path(s.msisdn)}/links`).catch(absent);
-  const items = answer?.items ?? [];
-  const shown = (link) => Object.entries(link).filter(([, v]) => typeof v !== 'object').map(([name, v]) => `${name}: ${v}`).join(' · ');
+  const network = field(t('account.network'), { required: true, maxlength: 32, autocomplete: 'off' });
+  const account = field(t('account.account'), { required: true, maxlength: 512, autocomplete: 'off' });
+  const proof = field(t('links.proof'), {}, 'select');
+  proof.input.append(...proofs.map((p) => h('option', { value: p }, t(`proof.${p}`))));
+  const askFor = () => ask('POST', `${path(s.msisdn)}/links`, { network: network.input.value, account: account.input.value, proof: proof.input.value });
+  const withdraw = (l) => act(() => ask('DELETE', `${path(s.msisdn)}/links/${encodeURIComponent(l.network)}/${encodeURIComponent(l.account)}`), t('links.withdrawn'));
+  const rows = (answer?.items ?? []).map((l) => [l.network, l.account, t(l.state === 'linked' ? 'links.linked' : 'links.waiting'), told('proof', l.proof), dateTime(l.proved_at ?? l.expires_at),
+    l.state !== 'linked' && h('button', { type: 'button', 'aria-label': t('links.withdraw_which', { account: `${l.network} ${l.account}` }), onclick: withdraw(l) }, t('links.withdraw'))]);
   return h('section', { class: 'card' }, h('h2', {}, t('links.title')),
-    items.length ? h('ul', {}, items.map((link) => h('li', {}, shown(link)))) : h('p', { class: 'empty' }, t('links.none')),
-    items.length > 0 && h('button', { type: 'button', onclick: act(() => ask('DELETE', `${path(s.msisdn)}/links`), t('links.removed')) }, t('links.remove')));
+    rows.length ? table(t('links.title'), [t('account.network'), t('account.account'), t('links.state'), t('links.proof'), t('links.until'), t('actions')], rows) : h('p', { class: 'empty' }, t('links.none')),
+    h('form', { class: 'inline', onsubmit: act(askFor, (l) => t(l.code ? 'links.code' : 'account.linked', { code: l.code })) }, network.all, account.all, proof.all, h('button', {}, t('links.ask'))));
 }
 
 // policy is edited as the API writes it.
