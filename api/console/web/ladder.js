@@ -29,6 +29,7 @@ function rung(event, since) {
     h('div', { class: 'said' },
       h('span', { class: 'sr' }, `${route}: `), h('strong', {}, kind), name && from !== to && h('span', { class: 'sr' }, ` ${name}`),
       words(event) && h('span', { dir: 'auto', class: event.text ? 'quote' : 'why' }, words(event)),
+      event.kind === 'decided' && h('small', {}, t('timeline.agreed')),
       event.kind === 'submitted' && event.reason && h('small', {}, event.reason),
       event.wire && h('details', {}, h('summary', {}, t('timeline.octets')), h('pre', { tabindex: 0 }, octets(event.wire)))));
 }

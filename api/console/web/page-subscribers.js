@@ -72,12 +72,23 @@ async function links(app, s, act) {
   const proof = field(t('links.proof'), {}, 'select');
   proof.input.append(...proofs.map((p) => h('option', { value: p }, t(`proof.${p}`))));
   const askFor = () => ask('POST', `${path(s.msisdn)}/links`, { network: network.input.value, account: account.input.value, proof: proof.input.value });
+  const code = h('p', { 'aria-live': 'polite' });
+  const submit = async (event) => {
+    event.preventDefault();
+    try {
+      const link = await askFor();
+      if (!link.code) return await act(() => link, t('account.linked'))();
+      code.replaceChildren(t('links.code'), ' ', h('code', { tabindex: 0 }, link.code)); // it is told only now, so it stays
+    } catch (error) {
+      app.problem(error);
+    }
+  };
   const withdraw = (l) => act(() => ask('DELETE', `${path(s.msisdn)}/links/${encodeURIComponent(l.network)}/${encodeURIComponent(l.account)}`), t('links.withdrawn'));
   const rows = (answer?.items ?? []).map((l) => [l.network, l.account, t(l.state === 'linked' ? 'links.linked' : 'links.waiting'), told('proof', l.proof), dateTime(l.proved_at ?? l.expires_at),
     l.state !== 'linked' && h('button', { type: 'button', 'aria-label': t('links.withdraw_which', { account: `${l.network} ${l.account}` }), onclick: withdraw(l) }, t('links.withdraw'))]);
   return h('section', { class: 'card' }, h('h2', {}, t('links.title')),
     rows.length ? table(t('links.title'), [t('account.network'), t('account.account'), t('links.state'), t('links.proof'), t('links.until'), t('actions')], rows) : h('p', { class: 'empty' }, t('links.none')),
-    h('form', { class: 'inline', onsubmit: act(askFor, (l) => t(l.code ? 'links.code' : 'account.linked', { code: l.code })) }, network.all, account.all, proof.all, h('button', {}, t('links.ask'))));
+    h('form', { class: 'inline', onsubmit: submit }, network.all, account.all, proof.all, h('button', {}, t('links.ask'))), code);
 }
 
 // policy is edited as the API writes it.

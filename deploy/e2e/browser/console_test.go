@@ -173,7 +173,7 @@ func TestTheConsole(t *testing.T) {
 			t.Errorf("below the phone stands %q", got)
 		}
 		b.is("the receipt", "document.querySelector('.call .pill').textContent === 'shown'")
-		b.picture("live", 1280, 760)
+		b.picture("live", 1180, 720)
 		call.complete()
 		b.is("the answer", "document.querySelector('.call .phase').textContent === 'answered'")
 	})
@@ -195,7 +195,7 @@ func TestTheConsole(t *testing.T) {
 		b.is("the message's octets", "document.querySelector('.rung pre').textContent.startsWith('0000  00 00 ')")
 		b.press("Ask")
 		b.is("what today's policy does", fmt.Sprintf("document.querySelector('.whatif .message-text')?.textContent === %q", text))
-		b.picture("timeline", 1280, 820)
+		b.picture("timeline", 1180, 680)
 	})
 
 	t.Run("what-if draws the phone of another access", func(t *testing.T) {
@@ -204,7 +204,7 @@ func TestTheConsole(t *testing.T) {
 			chromedp.SendKeys("section:has(input[placeholder='3GPP-E-UTRAN-FDD']) input[type=tel]", alice.E164(), chromedp.ByQuery),
 			chromedp.SendKeys("input[placeholder='3GPP-E-UTRAN-FDD']", "3GPP-UTRAN-FDD"+kb.Enter, chromedp.ByQuery))
 		b.is("a phone with USSD", "!!document.querySelector('.whatif .ussd .message-text')")
-		b.picture("whatif", 1280, 1100)
+		b.picture("whatif", 1180, 1250)
 	})
 
 	t.Run("a held text is approved", func(t *testing.T) {
@@ -309,7 +309,7 @@ func accessible(t *testing.T, n *node, b *browser) {
 			if language == "中文" && light == "dark" {
 				b.open("#/live")
 				b.is("a phone", "!!document.querySelector('.stage .message-text')")
-				b.picture("live-zh-dark", 1280, 760)
+				b.picture("live-zh-dark", 1180, 700)
 			}
 		}
 	}
