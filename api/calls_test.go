@@ -81,7 +81,7 @@ func TestTestCalls(t *testing.T) {
 		want   string
 	}{
 		"one is placed":                  {want: `200 "answers":[{"at":"1970-01-01T00:00:01Z","status":180,"text":"Ringing"}]`},
-		"they are off unless configured": {off: true, want: `501 http.test_calls`},
+		"they are off unless configured": {off: true, want: `403 http.test_calls`},
 		"the callee is a subscriber":     {body: `{"caller":"+8613800000001","callee":"+8613900000003"}`, want: `404 not_found`},
 		"the node may refuse":            {answer: TestCallRefusal("the caller is out of range"), want: `422 the caller is out of range`},
 		"it may fail":                    {answer: errors.New("answered with 503"), want: `502 answered with 503`},

@@ -140,7 +140,7 @@ func checkProblem(t *testing.T, sentence string, a answer) {
 }
 
 func TestRolesOpenTheirDoorsOnly(t *testing.T) {
-	s := serve(t, nil)
+	s := serve(t, func(o *Options) { o.Config.TestCalls = true })
 	s.memory.subscribers[8613800000000] = callsign.Subscriber{MSISDN: 8613800000000, Tenant: callsign.DefaultTenant}
 	s.memory.linked[[3]string{callsign.DefaultTenant, callsign.ManualNetwork, "8613800000000"}] = 8613800000000
 	admin := s.memory.key(callsign.Scope{Role: callsign.RoleAdmin})

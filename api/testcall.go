@@ -41,14 +41,17 @@ func (s *Server) placeTestCall(ctx context.Context, scope callsign.Scope, in *st
 	}
 },
 ) (*reply[testCall], error) {
-	if s.o.TestCall == nil || !s.o.Config.TestCalls {
-		return nil, newProblem(http.StatusNotImplemented, "no_test_calls", "this node places no test calls: set http.test_calls on one that takes calls")
+	if !s.o.Config.TestCalls {
+		return nil, newProblem(http.StatusForbidden, "no_test_calls", "this node places no test calls: set http.test_calls on one that takes calls")
 	}
 	if err := s.concernsNumber(ctx, in.Body.Callee.MSISDN, "test call"); err != nil {
 		return nil, err
 	}
 	if _, err := s.o.Subscribers.Subscriber(ctx, scope, in.Body.Callee.MSISDN); err != nil {
 		return nil, err
+	}
+	if s.o.TestCall == nil {
+		return nil, newProblem(http.StatusNotImplemented, "no_calls", "this node takes no calls: ask one that does")
 	}
 	if !s.testing.TryLock() {
 		return nil, newProblem(http.StatusConflict, "test_call_under_way", "another test call is under way on this node: wait until it is over")

@@ -48,7 +48,7 @@ func words(t *testing.T, language string) (words map[string]string) {
 var (
 	placeholder = regexp.MustCompile(`\{\w+\}`)
 	// used are the words that the scripts name whole, and group the beginnings of those that they complete.
-	used  = regexp.MustCompile("\\b(?:t|has)\\('([\\w.]+)'")
+	used  = regexp.MustCompile(`\b(?:t|has)\('([\w.]+)'`)
 	group = regexp.MustCompile("(?:`(\\w+)\\.\\$\\{|told\\('(\\w+)')")
 	// choice are words of which the scripts take one.
 	choice = regexp.MustCompile(`[?:] '(\w+\.\w+)'`)
