@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -22,8 +23,8 @@ const (
 	searchTime  = 50 * time.Millisecond
 )
 
-// fill makes the partitions as calls make them, and the rest of the rows at once.
-func fill(t *testing.T, e *Engine, first time.Time) {
+// fill makes the partitions as calls make them, and the rest of the rows at once, however long that takes.
+func fill(t *testing.T, e *Engine, url string, first time.Time) {
 	t.Helper()
 	for day := range searchDays {
 		at := first.AddDate(0, 0, day)
@@ -35,43 +36,47 @@ func fill(t *testing.T, e *Engine, first time.Time) {
 	const each = `FROM generate_series(0, $1 - 1) n, LATERAL (SELECT $2 + n::bigint * $3 AS ms) m,
 		LATERAL (SELECT decode(lpad(to_hex(m.ms), 12, '0') || substr(md5(n::text), 1, 20), 'hex') AS id) i`
 	apart := searchDays * dayLength.Milliseconds() / searchCalls
-	if err := e.read("fill", func(pool *pgxpool.Pool) error {
-		_, calls := pool.Exec(t.Context(), `INSERT INTO calls (id, tenant, caller, callee, sip_call_id, once, access, access_from, exempt, private, at)
-			SELECT i.id, 't', 8613800000000 + n % 20000, 8613900000000 + n % 5000, 'a@b', 'icid', '3GPP-E-UTRAN-FDD', 'network', '', false, m.ms * 1000 `+each, searchCalls, first.UnixMilli(), apart)
-		_, lines := pool.Exec(t.Context(), `INSERT INTO call_events (call_id, tenant, at, kind, reason, link, message_id, text, wire)
-			SELECT i.id, 't', m.ms * 1000 + k, 'submitted', 'flash ucs2 38/70', 'a', '4711', 'On the road, call you back at six', decode(repeat('00', 120), 'hex') `+each+`, generate_series(1, 7) k`,
-			searchCalls, first.UnixMilli(), apart)
-		_, analyzed := pool.Exec(t.Context(), `ANALYZE calls, call_events`)
-		return errors.Join(calls, lines, analyzed)
-	}); err != nil {
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	_, calls := conn.Exec(t.Context(), `INSERT INTO calls (id, tenant, caller, callee, sip_call_id, once, access, access_from, exempt, private, at)
+		SELECT i.id, 't', 8613800000000 + n % 20000, 8613900000000 + n % 5000, 'a@b', 'icid', '3GPP-E-UTRAN-FDD', 'network', '', false, m.ms * 1000 `+each, searchCalls, first.UnixMilli(), apart)
+	_, lines := conn.Exec(t.Context(), `INSERT INTO call_events (call_id, tenant, at, kind, reason, link, message_id, text, wire)
+		SELECT i.id, 't', m.ms * 1000 + k, 'submitted', 'flash ucs2 38/70', 'a', '4711', 'On the road, call you back at six', decode(repeat('00', 120), 'hex') `+each+`, generate_series(1, 7) k`,
+		searchCalls, first.UnixMilli(), apart)
+	_, analyzed := conn.Exec(t.Context(), `ANALYZE calls, call_events`)
+	if err := errors.Join(calls, lines, analyzed); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// partitions are the days that there are of a table.
-func partitions(t *testing.T, e *Engine, table string) (days []string) {
+// texts are the first column of a query's rows.
+func texts(t *testing.T, e *Engine, query string, args ...any) (all []string) {
 	t.Helper()
-	if err := e.read("partitions", func(pool *pgxpool.Pool) error {
-		rows, err := pool.Query(t.Context(), `SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = $1::regclass ORDER BY 1`, table)
+	if err := e.read("a test", func(pool *pgxpool.Pool) error {
+		rows, err := pool.Query(t.Context(), query, args...)
 		if err != nil {
 			return err
 		}
-		days, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		all, err = pgx.CollectRows(rows, pgx.RowTo[string])
 		return err
 	}); err != nil {
 		t.Fatal(err)
 	}
-	return days
+	return all
 }
 
 func TestCallsAreFoundAmongAHundredThousandAndForgottenByTheDay(t *testing.T) {
-	e := New(Options{URL: peer.Postgres(t, false).Database("")})
+	url := peer.Postgres(t, false).Database("")
+	e := New(Options{URL: url})
 	t.Cleanup(func() { _ = e.Close() })
 	if err := e.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	first := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	fill(t, e, first)
+	fill(t, e, url, first)
 	scope := callsign.Scope{Tenant: "t"}
 	since, until := first.AddDate(0, 0, 3), first.AddDate(0, 0, 4)
 	for sentence, c := range map[string]struct {
@@ -91,17 +96,7 @@ func TestCallsAreFoundAmongAHundredThousandAndForgottenByTheDay(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var plan []string
-			if err := e.read("explain", func(pool *pgxpool.Pool) error {
-				rows, err := pool.Query(t.Context(), "EXPLAIN "+query, args...)
-				if err != nil {
-					return err
-				}
-				plan, err = pgx.CollectRows(rows, pgx.RowTo[string])
-				return err
-			}); err != nil {
-				t.Fatal(err)
-			}
+			plan := texts(t, e, "EXPLAIN "+query, args...)
 			if all := strings.Join(plan, "\n"); strings.Contains(all, "Seq Scan") || strings.Contains(all, "Sort") || !strings.Contains(all, c.index) {
 				t.Errorf("the plan is\n%s\nwant %s, and neither a scan nor a sort", all, c.index)
 			}
@@ -138,7 +133,8 @@ func TestCallsAreFoundAmongAHundredThousandAndForgottenByTheDay(t *testing.T) {
 		for day := 8; day <= 10; day++ {
 			want = append(want, fmt.Sprintf("%s_d202601%02d", table, day))
 		}
-		if got := partitions(t, e, table); !slices.Equal(got, want) {
+		got := texts(t, e, `SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = $1::regclass ORDER BY 1`, table)
+		if !slices.Equal(got, want) {
 			t.Errorf("the days of %s are %v, want %v", table, got, want)
 		}
 	}

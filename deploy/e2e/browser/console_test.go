@@ -151,8 +151,7 @@ func TestWhoHasNoKeyStaysOutside(t *testing.T) {
 		b.is(sentence+" to be refused", fmt.Sprintf("document.querySelector('[role=alert]').textContent.includes(%q)", c.want))
 		b.is("nothing of it to be kept", "sessionStorage.length === 0")
 	}
-	operator := strings.TrimSpace(n.command("key", "create", "--role", "operator", "--name", "Ops"))
-	n.admin, operator = operator, n.admin
+	n.admin = strings.TrimSpace(n.command("key", "create", "--role", "operator", "--name", "Ops"))
 	b.signIn(n)
 	b.is("an operator to see no keys", "!document.querySelector('nav a[href=\"#/keys\"]') && !!document.querySelector('nav a[href=\"#/reviews\"]')")
 	b.press("Sign out")
