@@ -160,7 +160,7 @@ func TestWhoHasNoKeyStaysOutside(t *testing.T) {
 
 func TestTheConsole(t *testing.T) {
 	n, b := serve(t), start(t)
-	const text = "在高铁上，信号不好 🚄 I call you back at six <b>"
+	const text = "在高铁上，信号不好 🚄 I call you back at six"
 	n.says(text)
 	b.signIn(n)
 
@@ -168,11 +168,11 @@ func TestTheConsole(t *testing.T) {
 		call := n.call(4 * time.Second)
 		b.is("the phone to show the text while it rings", fmt.Sprintf(
 			"document.querySelector('.stage .flash .message-text')?.textContent === %q && document.querySelector('.stage .phone-phase').textContent === 'ringing'", text))
-		if got := b.text(".stage .measure"); got != "Flash SMS · UCS2 · 39 of 70 units" {
+		if got := b.text(".stage .measure"); got != "Flash SMS · UCS2 · 35 of 70 units" {
 			t.Errorf("below the phone stands %q", got)
 		}
 		b.is("the receipt", "document.querySelector('.call .pill').textContent === 'shown'")
-		b.picture("live", 1180, 720)
+		b.picture("live", 1280, 720)
 		call.complete()
 		b.is("the answer", "document.querySelector('.call .phase').textContent === 'answered'")
 	})
@@ -194,7 +194,7 @@ func TestTheConsole(t *testing.T) {
 		b.is("the message's octets", "document.querySelector('.rung pre').textContent.startsWith('0000  00 00 ')")
 		b.press("Ask")
 		b.is("what today's policy does", fmt.Sprintf("document.querySelector('.whatif .message-text')?.textContent === %q", text))
-		b.picture("timeline", 1180, 680)
+		b.picture("timeline", 1280, 700)
 	})
 
 	t.Run("what-if draws the phone of another access", func(t *testing.T) {
@@ -203,7 +203,7 @@ func TestTheConsole(t *testing.T) {
 			chromedp.SendKeys("section:has(input[placeholder='3GPP-E-UTRAN-FDD']) input[type=tel]", alice.E164(), chromedp.ByQuery),
 			chromedp.SendKeys("input[placeholder='3GPP-E-UTRAN-FDD']", "3GPP-UTRAN-FDD"+kb.Enter, chromedp.ByQuery))
 		b.is("a phone with USSD", "!!document.querySelector('.whatif .ussd .message-text')")
-		b.picture("whatif", 1180, 1250)
+		b.picture("whatif", 1180, 1200)
 	})
 
 	t.Run("a held text is approved", func(t *testing.T) {
@@ -219,12 +219,12 @@ func TestTheConsole(t *testing.T) {
 	})
 
 	t.Run("a test call is placed", func(t *testing.T) {
-		n.says("Back at six")
+		n.says("Back at <b>six</b>") // no markup, but a text
 		b.open("#/live")
 		b.press("Place a test call")
 		b.run(chromedp.SendKeys(".test-call input[placeholder='+8613800000001']", "+8613800000077", chromedp.ByQuery),
 			chromedp.SendKeys(".test-call input[placeholder='+8613900000002']", bob.E164()+kb.Enter, chromedp.ByQuery))
-		b.is("its phone", "document.querySelector('.stage .message-text')?.textContent === 'Back at six' && document.querySelector('.stage').textContent.includes('+8613800000077')")
+		b.is("its phone", "document.querySelector('.stage .message-text')?.textContent === 'Back at <b>six</b>' && document.querySelector('.stage').textContent.includes('+8613800000077')")
 		b.is("its end", "document.querySelector('#toasts').textContent.includes('180, 200')")
 	})
 
@@ -308,7 +308,7 @@ func accessible(t *testing.T, n *node, b *browser) {
 			if language == "中文" && light == "dark" {
 				b.open("#/live")
 				b.is("a phone", "!!document.querySelector('.stage .message-text')")
-				b.picture("live-zh-dark", 1180, 700)
+				b.picture("live-zh-dark", 1280, 720)
 			}
 		}
 	}
