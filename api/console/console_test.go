@@ -193,6 +193,7 @@ deepEqual(screenOfWhatIf(call, { show: false, text: '', refusal: 'no_text' }).te
 
 const rungs = { invite: [0, 1], ringing: [0, 1], answered: [0, 1], ended: [0, 1], submitted: [1, 2], accepted: [2, 1], withdrawn: [1, 2], decided: [1, 1], skipped: [1, 1] };
 for (const [kind, lanes] of Object.entries(rungs)) deepEqual(rungOf(e(kind, 'x', { link: 'a' })).slice(0, 2), lanes, kind);
+deepEqual(rungOf(e('failed', 'no answer', { link: 'a' })).slice(0, 2), [1, 1], 'what failed may never have come back');
 deepEqual(rungOf(e('receipt', 'DELIVRD'))[0], 3, 'a receipt of a text that was shown comes from the handset');
 deepEqual(rungOf(e('receipt', 'UNDELIV'))[0], 2, 'any other from the SMSC');
 deepEqual(rungOf(e('ended', 'the call failed with 486'))[2], '486');

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/rivo/uniseg"
 
@@ -23,7 +24,7 @@ const (
 // laneWidth is how far the lanes are apart, in columns; noteWidth how much of a text stands beside one.
 const (
 	laneWidth = 20
-	noteWidth = 44
+	noteWidth = 64
 )
 
 // rung is one line of a ladder: what went from one lane to another, or, where these are the same, what happened there.
@@ -56,12 +57,12 @@ func rungOf(e seenEvent) rung {
 			return rung{laneHandset, laneAS, e.Reason}
 		}
 		return rung{laneSMSC, laneAS, e.Reason}
-	case callsign.EventFailed:
-		if e.Link != "" {
-			return rung{laneSMSC, laneAS, "refused"}
-		}
 	}
-	return rung{laneAS, laneAS, string(e.Kind) + ": " + e.Reason}
+	what := string(e.Kind)
+	if e.Link != "" {
+		what += " on " + e.Link
+	}
+	return rung{laneAS, laneAS, what + ": " + e.Reason}
 }
 
 // drawLadder draws what went between whom and when: the time of the first event, and of the others how long after it.
@@ -118,7 +119,7 @@ func (r rung) arrow(width int) string {
 // fit is text in so many columns, filled with spaces or cut. It may be foreign: no control character gets through.
 func fit(text string, columns int) string {
 	text = strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7F && r < 0xA0 {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
 			return ' '
 		}
 		return r

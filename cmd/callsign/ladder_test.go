@@ -27,11 +27,11 @@ func TestTheLadder(t *testing.T) {
 		"an answer comes back":                  {at(1, callsign.EventAccepted, ""), "│                   │◀─ accepted 4711 ──│"},
 		"a receipt tells of the handset":        {at(1, callsign.EventReceipt, "DELIVRD"), "│                   │◀─ DELIVRD ────────────────────────────│"},
 		"a bad one tells of the SMSC":           {at(1, callsign.EventReceipt, "EXPIRED"), "│                   │◀─ EXPIRED ────────│"},
-		"a refusal is its link's":               {at(1, callsign.EventFailed, "x"), "│                   │◀─ refused ────────│"},
+		"what failed says on which link":        {at(1, callsign.EventFailed, "no answer"), "│                   │ failed on a: no answer"},
 		"without a link it is ours":             {unlinked, "│                   │ failed: no link"},
 		"the call's end is the S-CSCF's":        {at(1, callsign.EventEnded, "the caller hung up"), "│─ the caller hu… ─▶│"},
 		"what is long is cut, not the next one": {at(1, callsign.EventEnded, strings.Repeat("长", 50)), "│─ 长长长长长长… ──▶│"},
-		"no control character gets through":     {at(1, callsign.EventEnded, "a\x1b[2Jb"), "│─ a [2Jb ─────────▶│"},
+		"no control character gets through":     {at(1, callsign.EventEnded, "a\x1b[2Jb\u202e"), "│─ a [2Jb ─────────▶│"},
 	} {
 		var out strings.Builder
 		if err := drawLadder(&out, []seenEvent{at(0, callsign.EventInvite, ""), c.event}); err != nil {

@@ -36,7 +36,8 @@ func (d *daemon) testCall(ctx context.Context, caller, callee callsign.MSISDN) (
 	call := phone.Call{From: caller, To: callee, Status: func(status int, text string) {
 		answers = append(answers, api.TestCallAnswer{At: time.Now().UTC(), Status: status, Text: text})
 	}}
-	return answers, placeThrough(ctx, as, netip.AddrPort{}, testRing, call)
+	err = placeThrough(ctx, as, netip.AddrPort{}, testRing, call)
+	return answers, err
 }
 
 // ownSIP is where this node takes SIP over UDP, as its own machine reaches it.

@@ -105,13 +105,18 @@ function switches() {
     }, t(`light.${choice}`)))));
 }
 
+// decoded is a part of the address, which anybody may have written.
+function decoded(part) {
+  try { return decodeURIComponent(part); } catch { return part; }
+}
+
 // draw draws everything anew: the frame, then the page that the address names.
 async function draw(why = '') {
   leave();
   leave = () => {};
   document.title = `Callsign · ${t('title')}`;
   if (!session) return signIn(why);
-  const [name, one] = location.hash.replace(/^#\/?/, '').split('/').map(decodeURIComponent);
+  const [name, one] = location.hash.replace(/^#\/?/, '').split('/').map(decoded);
   const allowed = pages.filter((p) => !p.admin || session.admin);
   const page = allowed.find((p) => p.name === name) ?? allowed[0];
   const heading = h('h1', { tabindex: -1 }, t(`page.${page.name}`));

@@ -56,7 +56,6 @@ export function rungOf(event) {
     case 'accepted': return [2, 1, 'submit_sm_resp'];
     case 'withdrawn': return [1, 2, 'cancel_sm'];
     case 'receipt': return [SHOWN.test(reason) ? 3 : 2, 1, `deliver_sm · ${reason}`];
-    case 'failed': return link ? [2, 1, link] : [1, 1, ''];
     default: return [1, 1, ''];
   }
 }

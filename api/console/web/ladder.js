@@ -11,7 +11,7 @@ function words(event) {
   if (event.kind === 'decided' || event.kind === 'submitted') return event.text;
   if (event.message_id && event.kind !== 'receipt') return event.message_id;
   const group = explained[event.kind];
-  return group && event.reason ? told(group, event.reason) : event.reason;
+  return [event.kind === 'failed' && event.link, group && event.reason ? told(group, event.reason) : event.reason].filter(Boolean).join(': ');
 }
 
 function rung(event, since) {
