@@ -104,7 +104,7 @@ type Event struct {
 	Tenant string
 	At     time.Time
 	Kind   EventKind
-	// Reason says why; Link, MessageID and Text are set where the kind has them. Wire is the message itself, if kept.
+	// Reason says why, or how; Link, MessageID and Text are set where the kind has them. Wire is the message itself, as much of it as is kept.
 	Reason, Link, MessageID, Text string
 	Wire                          []byte
 	// Channel is a submitted text's, Outcome how its attempt or its way ended that failed. Both are for records: timelines
@@ -128,9 +128,9 @@ type EventKind string
 const (
 	EventInvite    EventKind = "invite"
 	EventRinging   EventKind = "ringing"
-	EventDecided   EventKind = "decided"   // will show Text at its time
+	EventDecided   EventKind = "decided"   // will show Text at its time: no rule refused; Reason is the Origin of the text
 	EventSkipped   EventKind = "skipped"   // will show nothing, Reason says why
-	EventSubmitted EventKind = "submitted" // Text went out on Link
+	EventSubmitted EventKind = "submitted" // Text went out on Link; Reason is its form: channel, alphabet, units of those to be had
 	EventAccepted  EventKind = "accepted"  // the SMSC gave it MessageID
 	EventFailed    EventKind = "failed"    // it could not be sent, or the SMSC refused it
 	EventReceipt   EventKind = "receipt"   // the SMSC said what became of MessageID: Reason is its stat, CONFIRMED if the phone itself did
@@ -145,10 +145,10 @@ type Timeline struct {
 	Events []Event
 }
 
-// CallFilter selects calls of a tenant; zero fields don't narrow. Page.After is a CallID as text: newest first.
+// CallFilter selects calls of a tenant, from Since and before Until; zero fields don't narrow. Page.After is a CallID as text: newest first.
 type CallFilter struct {
 	Caller, Callee MSISDN
-	Since          time.Time
+	Since, Until   time.Time
 	Page           Page
 }
 

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -20,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/callsign-as/callsign"
+	"github.com/callsign-as/callsign/api/console"
 )
 
 // Intake is where pushed and hand-set texts go. Put returns after the commit with a status for each change, in order, or
@@ -62,6 +64,8 @@ type Options struct {
 
 	// WhatIf tells what a call would show; nil answers that this node takes no calls.
 	WhatIf func(context.Context, WhatIfRequest) (WhatIfResult, error)
+	// TestCall places a call through this node and waits until it is over; a TestCallRefusal says that it may not. nil: it places none.
+	TestCall func(ctx context.Context, caller, callee callsign.MSISDN) ([]TestCallAnswer, error)
 	// Linked hears of each account that is linked, so that its source is asked for what it says; nil: sources that are connected to this
 	// node are. It doesn't block.
 	Linked func(tenant, network, account string)
@@ -86,6 +90,7 @@ type Server struct {
 	push      *hub
 	metrics   *metrics
 	listeners atomic.Int32 // live streams
+	testing   sync.Mutex   // held by the one test call
 	tls       *tls.Config  // nil: plain HTTP
 	// stopping is closed when Run's context ends.
 	stopping chan struct{}
@@ -127,7 +132,7 @@ func New(o Options) (*Server, error) {
 	mux := http.NewServeMux()
 	rest := newREST(mux, o.Version)
 	for _, register := range []func(huma.API){
-		s.registerSubscribers, s.registerPerson, s.registerAccounts, s.registerLinks, s.registerImport, s.registerEvents, s.registerCalls, s.registerLive,
+		s.registerSubscribers, s.registerPerson, s.registerAccounts, s.registerLinks, s.registerImport, s.registerEvents, s.registerCalls, s.registerLive, s.registerTestCalls,
 		s.registerKeys, s.registerAudit, s.registerReviews, s.registerPolicies, s.registerOptOuts, s.registerNetworks, s.registerResync, s.registerHealth,
 	} {
 		register(rest)
@@ -139,6 +144,8 @@ func New(o Options) (*Server, error) {
 	mux.HandleFunc("GET /openapi.json", serveDocument("application/openapi+json", openAPI))
 	mux.HandleFunc("GET /asyncapi.json", serveDocument("application/json", asyncAPI))
 	mux.HandleFunc("GET /v1/push", s.servePush)
+	mux.Handle("GET /console/", console.Handler("/console/"))
+	mux.Handle("GET /{$}", http.RedirectHandler("/console/", http.StatusFound))
 	if o.Gatherer != nil {
 		mux.Handle("GET /metrics", promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{}))
 	}

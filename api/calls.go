@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -28,7 +29,16 @@ type call struct {
 	AccessFrom string          `json:"access_from,omitempty" enum:"network,registration,peer,range,default" doc:"who told it: the call itself, the caller's registration, or the configuration by peer, number or default"`
 	Exempt     string          `json:"exempt,omitempty" doc:"why nothing may be done for this call"`
 	SIPCallID  string          `json:"sip_call_id,omitempty"`
+	SaidBy     *saidBy         `json:"said_by,omitempty" doc:"which push or poll set the text, if one was to be shown; not in a list"`
 	Events     []event         `json:"events,omitzero" nullable:"false" doc:"the timeline; not in a list"`
+}
+
+// saidBy is whom a text came from.
+type saidBy struct {
+	Origin  string    `json:"origin" doc:"source/id of the event that said it"`
+	Network string    `json:"network,omitempty" doc:"absent, as what follows, where the account says something else by now"`
+	Account string    `json:"account,omitempty"`
+	At      time.Time `json:"at,omitzero" doc:"when it was said"`
 }
 
 // event is a line of a timeline.
@@ -39,14 +49,14 @@ type event struct {
 	Link      string             `json:"link,omitempty"`
 	MessageID string             `json:"message_id,omitempty"`
 	Text      string             `json:"text,omitempty"`
-	Wire      []byte             `json:"wire,omitempty" doc:"the message itself, if it was kept"`
+	Wire      []byte             `json:"wire,omitempty" doc:"the message itself, as much of it as store.keep_wire keeps; for administrators"`
 }
 
 func callJSON(c callsign.Call) call {
 	if c.Private {
 		c.Caller = 0 // whatever a store kept
 	}
-	return call{c.ID, number{c.Caller}, c.Private, number{c.Callee}, c.At, c.Access, string(c.AccessFrom), c.Exempt, c.SIPCallID, nil}
+	return call{c.ID, number{c.Caller}, c.Private, number{c.Callee}, c.At, c.Access, string(c.AccessFrom), c.Exempt, c.SIPCallID, nil, nil}
 }
 
 func (s *Server) registerCalls(api huma.API) {
@@ -59,12 +69,13 @@ func (s *Server) listCalls(ctx context.Context, scope callsign.Scope, in *struct
 	Callee number    `query:"callee"`
 	Caller number    `query:"caller"`
 	Since  time.Time `query:"since" doc:"RFC 3339; only calls from then on"`
+	Until  time.Time `query:"until" doc:"RFC 3339; only calls before then"`
 	After  string    `query:"after" pattern:"^[0-9a-f]{32}$" doc:"next of the page before"`
 	Limit  int       `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"how many rows at most"`
 },
 ) (*reply[rows[call]], error) {
 	calls, err := s.o.Calls.Calls(ctx, scope, callsign.CallFilter{
-		Caller: in.Caller.MSISDN, Callee: in.Callee.MSISDN, Since: in.Since, Page: callsign.Page{After: in.After, Limit: in.Limit},
+		Caller: in.Caller.MSISDN, Callee: in.Callee.MSISDN, Since: in.Since, Until: in.Until, Page: callsign.Page{After: in.After, Limit: in.Limit},
 	})
 	return listed(calls, in.Limit, callJSON, func(c callsign.Call) string { return c.ID.String() }), err
 }
@@ -74,16 +85,45 @@ func (s *Server) getCall(ctx context.Context, scope callsign.Scope, in *struct {
 },
 ) (*reply[call], error) {
 	t, err := s.o.Calls.Timeline(ctx, scope, in.ID)
-	return ok(timelineJSON(t)), err
+	if err != nil {
+		return nil, err
+	}
+	out := timelineJSON(t, scope)
+	out.SaidBy, err = s.saidBy(ctx, scope, t)
+	return ok(out), err
 }
 
-func timelineJSON(t callsign.Timeline) call {
+// timelineJSON is t as scope may see it. The octets of a message are its administrators': they hold what the caller's SMSC was told, as it
+// was told, and whoever only answers for calls needs none of it.
+func timelineJSON(t callsign.Timeline, scope callsign.Scope) call {
 	out := callJSON(t.Call)
 	out.Events = make([]event, 0, len(t.Events))
 	for _, e := range t.Events {
+		if scope.Role != callsign.RoleAdmin {
+			e.Wire = nil
+		}
 		out.Events = append(out.Events, event{e.At, e.Kind, e.Reason, e.Link, e.MessageID, e.Text, e.Wire})
 	}
 	return out
+}
+
+// saidBy joins the push or poll that set the text that t decided to show: what it is of stands with the account that still says it.
+func (s *Server) saidBy(ctx context.Context, scope callsign.Scope, t callsign.Timeline) (*saidBy, error) {
+	i := slices.IndexFunc(t.Events, func(e callsign.Event) bool { return e.Kind == callsign.EventDecided })
+	if i < 0 || t.Events[i].Reason == "" {
+		return nil, nil
+	}
+	by := &saidBy{Origin: t.Events[i].Reason}
+	sub, err := s.o.Subscribers.Subscriber(ctx, scope, t.Call.Callee)
+	if errors.Is(err, callsign.ErrNotFound) {
+		return by, nil
+	}
+	for _, a := range sub.Accounts {
+		if a.Origin == by.Origin {
+			by.Network, by.Account, by.At = a.Network, a.Account, a.At
+		}
+	}
+	return by, err
 }
 
 // WhatIfRequest is a call that didn't happen.

@@ -13,6 +13,7 @@ type Config struct {
 	Listen      string        `yaml:"listen" doc:"where REST, the push websocket, /healthz, /readyz and /metrics are served, as ADDRESS:PORT"`
 	Admin       string        `yaml:"admin" doc:"where Go's profiles are served to whoever asks, as a loopback ADDRESS:PORT; empty: nowhere"`
 	TLS         TLSConfig     `yaml:"tls" doc:"HTTPS in place of HTTP"`
+	TestCalls   bool          `yaml:"test_calls" doc:"whether operators may place test calls through this node by POST /v1/test-calls and the console: from show.caller_ranges, to their own subscribers, one at a time. A text may reach the caller's real phone"`
 	Heartbeat   time.Duration `yaml:"heartbeat" doc:"how often a push connection is pinged; twice this without a sign of life closes it with 4408"`
 	MaxBatch    int           `yaml:"max_batch" doc:"how many events one push frame may carry"`
 	MaxBytes    int           `yaml:"max_bytes" doc:"how long a push frame may be, in bytes; a longer one closes the connection with 1009"`

@@ -147,7 +147,7 @@ func TestACodeByMessageIsAnswered(t *testing.T) {
 		"the store is away: it comes again": {codes{err: callsign.ErrUnavailable}, 1, "CS-0000-0001", "", true},
 		"a keyword is one whatever waits":   {codes{is: callsign.Proved}, 1, "STOP", stoppedEnglish, false},
 	} {
-		k := NewKeywords(&optOuts{out: map[callsign.MSISDN]bool{}}, c.codes, nil)
+		k := NewKeywords(&optOuts{out: map[callsign.MSISDN]bool{}}, c.codes, nil, nil)
 		reply, err := k.Receive(t.Context(), callsign.MO{From: c.from, Text: c.text})
 		if reply != c.reply || (err != nil) != c.fails {
 			t.Errorf("%s: %q, %v, want %q", sentence, reply, err, c.reply)

@@ -181,7 +181,7 @@ func (t *tail) poll(ctx context.Context, now time.Time) (out bytes.Buffer, err e
 			return out, err
 		}
 		f.quiet++
-		for _, e := range timelineJSON(timeline).Events {
+		for _, e := range timelineJSON(timeline, t.scope).Events {
 			key := said{e.At, string(e.Kind), e.Reason, e.Link, e.MessageID}
 			if _, before := f.told[key]; !before {
 				f.told[key], f.quiet = struct{}{}, 0

@@ -63,15 +63,15 @@ func (s *Server) exportPerson(ctx context.Context, scope callsign.Scope, in *str
 	if out.Keys, err = s.keysOf(ctx, scope, m); err != nil {
 		return nil, err
 	}
-	if err := s.saidBy(ctx, scope, m, &out); err != nil {
+	if err := s.sayOf(ctx, scope, m, &out); err != nil {
 		return nil, err
 	}
 	out.Calls, out.Next, err = s.callsOf(ctx, scope, m, callsign.Page{After: in.After, Limit: in.Limit})
 	return ok(out), err
 }
 
-// saidBy adds what m says as a subscriber and as a caller.
-func (s *Server) saidBy(ctx context.Context, scope callsign.Scope, m callsign.MSISDN, out *person) error {
+// sayOf adds what m says as a subscriber and as a caller.
+func (s *Server) sayOf(ctx context.Context, scope callsign.Scope, m callsign.MSISDN, out *person) error {
 	p, _, err := s.o.Policies.Policy(ctx, scope, m)
 	if err == nil {
 		out.Policy = &p
@@ -134,7 +134,7 @@ func (s *Server) callsOf(ctx context.Context, scope callsign.Scope, m callsign.M
 		if err != nil {
 			return nil, "", err
 		}
-		out = append(out, timelineJSON(t))
+		out = append(out, timelineJSON(t, scope))
 	}
 	return out, next, nil
 }

@@ -140,7 +140,7 @@ func checkProblem(t *testing.T, sentence string, a answer) {
 }
 
 func TestRolesOpenTheirDoorsOnly(t *testing.T) {
-	s := serve(t, nil)
+	s := serve(t, func(o *Options) { o.Config.TestCalls = true })
 	s.memory.subscribers[8613800000000] = callsign.Subscriber{MSISDN: 8613800000000, Tenant: callsign.DefaultTenant}
 	s.memory.linked[[3]string{callsign.DefaultTenant, callsign.ManualNetwork, "8613800000000"}] = 8613800000000
 	admin := s.memory.key(callsign.Scope{Role: callsign.RoleAdmin})
@@ -166,6 +166,7 @@ func TestRolesOpenTheirDoorsOnly(t *testing.T) {
 		{"GET /v1/calls", "", [5]bool{true, true}},
 		{"GET /v1/calls/00000000000000000000000000000000", "", [5]bool{true, true}},
 		{"POST /v1/whatif", `{"caller":"1","callee":"2"}`, [5]bool{true, true}},
+		{"POST /v1/test-calls", `{"caller":"1","callee":"2"}`, [5]bool{true, true}},
 		{"POST /v1/keys", `{"name":"x","role":"operator"}`, [5]bool{true}},
 		{"GET /v1/keys", "", [5]bool{true}},
 		{"DELETE /v1/keys/1", "", [5]bool{true}},
@@ -407,7 +408,7 @@ func TestEveryDoorIsInTheDocument(t *testing.T) {
 		"GET /v1/live", "GET /v1/networks", "GET /v1/opt-outs", "GET /v1/policy", "GET /v1/reviews", "GET /v1/subscribers", "GET /v1/subscribers/{msisdn}",
 		"GET /v1/subscribers/{msisdn}/export", "GET /v1/subscribers/{msisdn}/links", "GET /v1/subscribers/{msisdn}/policy", "POST /v1/events",
 		"POST /v1/import", "POST /v1/keys", "POST /v1/keys/{id}/rotate", "POST /v1/networks/{network}/resync", "POST /v1/reviews",
-		"POST /v1/subscribers/{msisdn}/erase", "POST /v1/subscribers/{msisdn}/links", "POST /v1/whatif", "PUT /v1/opt-outs/{caller}", "PUT /v1/policy",
+		"POST /v1/subscribers/{msisdn}/erase", "POST /v1/subscribers/{msisdn}/links", "POST /v1/test-calls", "POST /v1/whatif", "PUT /v1/opt-outs/{caller}", "PUT /v1/policy",
 		"PUT /v1/subscribers/{msisdn}", "PUT /v1/subscribers/{msisdn}/accounts/{network}/{account}", "PUT /v1/subscribers/{msisdn}/policy",
 		"PUT /v1/subscribers/{msisdn}/signature",
 	}

@@ -16,12 +16,11 @@ say 'go vet for another system' "$(GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 go vet
 say 'go fix would change' "$(go fix -diff ./... 2>&1)"
 say 'staticcheck' "$(tool staticcheck ./... 2>&1)"
 say 'go mod tidy would change go.mod' "$(go mod tidy -diff 2>&1)"
-for module in deploy/bench deploy/packaging; do # modules of their own, which ./... leaves out
-	cd $module
-	say "$module: go vet" "$(go vet ./... 2>&1)"
-	say "$module: go fix would change" "$(go fix -diff ./... 2>&1)"
-	say "$module: staticcheck" "$(go tool -modfile=../tools/go.mod staticcheck ./... 2>&1)"
-	say "$module: go mod tidy would change go.mod" "$(go mod tidy -diff 2>&1)"
-	cd ../..
+tools=$PWD/deploy/tools/go.mod
+for module in deploy/bench deploy/packaging deploy/e2e/browser; do # modules of their own, which ./... leaves out
+	say "$module: go vet" "$(go -C $module vet ./... 2>&1)"
+	say "$module: go fix would change" "$(go -C $module fix -diff ./... 2>&1)"
+	say "$module: staticcheck" "$(go -C $module tool -modfile="$tools" staticcheck ./... 2>&1)"
+	say "$module: go mod tidy would change go.mod" "$(go -C $module mod tidy -diff 2>&1)"
 done
 exit $bad

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -143,10 +142,7 @@ func (l *link) try(ctx context.Context, d callsign.Delivery, patient bool) attem
 func (l *link) submit(ctx context.Context, s *smpp.Session, d callsign.Delivery, r Rendered, a attempt) attempt {
 	start := time.Now()
 	for i, m := range l.messages(ctx, d, r) {
-		e := callsign.Event{Kind: callsign.EventSubmitted, Link: l.Name, Channel: l.Channel, Text: r.Text}
-		if r.Parts > 1 {
-			e.Reason = fmt.Sprintf("part %d of %d", i+1, r.Parts)
-		}
+		e := callsign.Event{Kind: callsign.EventSubmitted, Link: l.Name, Channel: l.Channel, Text: r.Text, Reason: r.form(i)}
 		id, wrote, err := l.part(ctx, s, d, m, e)
 		a.wrote = a.wrote || wrote
 		if err != nil {

@@ -163,6 +163,32 @@ func TestShorterTextsByAccess(t *testing.T) {
 	}
 }
 
+func TestTheTimelineTellsTheForm(t *testing.T) {
+	for sentence, c := range map[string]struct {
+		text, want string
+		change     func(*LinkConfig, *Options)
+	}{
+		"the default alphabet":    {"hi", "flash gsm7 2/160", nil},
+		"another one":             {"你好", "flash ucs2 2/70", nil},
+		"what was cut":            {strings.Repeat("我", 100), "flash ucs2 70/70 cut", nil},
+		"which of several parts":  {strings.Repeat("我", 100), "flash ucs2 100/201, part 1 of 2", func(l *LinkConfig, _ *Options) { l.Parts = 3 }},
+		"the channel, if another": {"hi", "ussd gsm7 2/182", func(l *LinkConfig, _ *Options) { l.Channel = USSD }},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			inGateways(t, 1, c.change, func(t *testing.T, l *lab, _ []*gateway) {
+				d := delivery(c.text)
+				d.Call.Access = "3GPP-UTRAN-FDD"
+				l.Deliver(t.Context(), d)
+				l.timeline.mu.Lock()
+				defer l.timeline.mu.Unlock()
+				if got := l.timeline.events[0].Reason; got != c.want {
+					t.Errorf("got %q, want %q", got, c.want)
+				}
+			})
+		})
+	}
+}
+
 func TestConcatenation(t *testing.T) {
 	long := strings.Repeat("我", 100)
 	three := func(l *LinkConfig, _ *Options) { l.Parts = 3 }

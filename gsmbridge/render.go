@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"regexp"
 	"strconv"
@@ -27,6 +28,18 @@ type Rendered struct {
 	Parts      int    // messages that it takes
 	DataCoding byte
 	screen     gsm.Screen
+}
+
+// form says how part i was coded and cut, as a timeline tells it: "flash ucs2 70/70 cut, part 1 of 2". Who draws the phone reads it.
+func (r Rendered) form(i int) string {
+	form := fmt.Sprintf("%s %s %d/%d", r.Channel, r.Encoding, r.Units, r.MaxUnits)
+	if r.Cut {
+		form += " cut"
+	}
+	if r.Parts > 1 {
+		form += fmt.Sprintf(", part %d of %d", i+1, r.Parts)
+	}
+	return form
 }
 
 // Render is pure: a delivery and a channel in, what is shown out, by that channel's first link. An empty channel is the one

@@ -12,11 +12,13 @@ import (
 type Config struct {
 	URL       string        `yaml:"url" secret:"true" doc:"sqlite://FILE, relative to the working directory, or sqlite:///ABSOLUTE/FILE; postgres://USER:PASSWORD@HOST:PORT/DATABASE for several nodes, with libpq's parameters and pool_max_conns (10)"`
 	KeepCalls time.Duration `yaml:"keep_calls" doc:"how long timelines of calls are kept, to the end of their day in UTC; 1h to 87600h"`
+	Timelines bool          `yaml:"timelines" doc:"false: no timelines are kept, so /v1/calls, /v1/live and the console show no calls"`
+	KeepWire  int           `yaml:"keep_wire" doc:"octets of each SMPP message that a timeline keeps, for administrators: the first of them; 0 (none) to 4096"`
 }
 
 // DefaultConfig keeps everything in a file beside the program's working directory.
 func DefaultConfig() Config {
-	return Config{URL: "sqlite://callsign.db", KeepCalls: 30 * 24 * time.Hour}
+	return Config{URL: "sqlite://callsign.db", KeepCalls: 30 * 24 * time.Hour, Timelines: true, KeepWire: 512}
 }
 
 // Validate reports what can't be used, and what to write instead. It never repeats a URL that may hold a password.
@@ -38,6 +40,9 @@ func (c *Config) Validate() error {
 	}
 	if c.KeepCalls < time.Hour || c.KeepCalls > 10*365*24*time.Hour {
 		return fmt.Errorf("store.keep_calls is %v: use 1h to 87600h", c.KeepCalls)
+	}
+	if c.KeepWire < 0 || c.KeepWire > 4096 {
+		return fmt.Errorf("store.keep_wire is %d: use 0 to 4096", c.KeepWire)
 	}
 	return nil
 }

@@ -34,6 +34,12 @@ func TestConfig(t *testing.T) {
 	if err := (&Config{URL: "sqlite://x.db", KeepCalls: time.Minute}).Validate(); err == nil || !strings.Contains(err.Error(), "use 1h") {
 		t.Errorf("timelines for a minute: %v, want the bounds", err)
 	}
+	c := DefaultConfig()
+	for _, c.KeepWire = range []int{-1, 4097} {
+		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "use 0 to 4096") {
+			t.Errorf("%d octets of a message: %v, want the bounds", c.KeepWire, err)
+		}
+	}
 }
 
 func TestAURLIsShownWithoutItsPassword(t *testing.T) {

@@ -26,7 +26,9 @@ const (
 // JournalOptions are what a Journal is made of. Keep is required.
 type JournalOptions struct {
 	Keep    EventKeeper
-	Queue   int // events that wait while the store is slow; default 8192. More are dropped and counted.
+	Queue   int  // events that wait while the store is slow; default 8192. More are dropped and counted.
+	Wire    int  // octets of a message that are kept: its first
+	Off     bool // nothing is kept
 	Metrics prometheus.Registerer
 	Log     *slog.Logger
 }
@@ -58,8 +60,14 @@ func NewJournal(o JournalOptions) *Journal {
 
 // Record queues e, as it may be kept, and keeps its Wire; it never blocks. Full: e is dropped and counted.
 func (j *Journal) Record(e callsign.Event) {
+	if j.o.Off {
+		return
+	}
+	if e = e.Kept(); len(e.Wire) > j.o.Wire {
+		e.Wire = e.Wire[:j.o.Wire:j.o.Wire]
+	}
 	select {
-	case j.queue <- e.Kept():
+	case j.queue <- e:
 	default:
 		j.dropped.Inc()
 	}

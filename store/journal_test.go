@@ -75,7 +75,7 @@ func record(j *Journal, from, to int) {
 
 func TestOfAPrivateCallTheCallerIsNotKept(t *testing.T) {
 	for private, want := range map[bool]callsign.MSISDN{true: 0, false: 8613800000001} {
-		j := NewJournal(JournalOptions{Keep: &eventKeeper{}})
+		j := NewJournal(JournalOptions{Keep: &eventKeeper{}, Wire: 100})
 		j.Record(callsign.Event{
 			Call: callsign.Call{Caller: 8613800000001, Callee: 8613900000002, Private: private}, Kind: callsign.EventSubmitted,
 			Text: "hello", Wire: []byte("to 8613800000001"),
@@ -84,6 +84,28 @@ func TestOfAPrivateCallTheCallerIsNotKept(t *testing.T) {
 		if got.Call.Caller != want || (got.Wire == nil) != private || got.Text != "hello" || got.Call.Callee != 8613900000002 {
 			t.Errorf("private %v: %+v goes to the store", private, got)
 		}
+	}
+}
+
+func TestHowMuchOfAMessageIsKept(t *testing.T) {
+	for sentence, c := range map[string]struct {
+		o    JournalOptions
+		want string
+	}{
+		"all of a short one":          {JournalOptions{Wire: 9}, "submit_sm"},
+		"the beginning of a long one": {JournalOptions{Wire: 6}, "submit"},
+		"nothing, if so configured":   {JournalOptions{}, ""},
+	} {
+		j := NewJournal(c.o)
+		j.Record(callsign.Event{Wire: []byte("submit_sm")})
+		if got := string((<-j.queue).Wire); got != c.want {
+			t.Errorf("%s: %q is kept, want %q", sentence, got, c.want)
+		}
+	}
+	j := NewJournal(JournalOptions{Off: true})
+	j.Record(callsign.Event{})
+	if got := len(j.queue); got != 0 {
+		t.Errorf("switched off it keeps %d events", got)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -24,12 +25,13 @@ import (
 
 type callCommand struct {
 	client
-	From string        `arg:"" help:"Who calls, like +8613800000001."`
-	To   string        `arg:"" help:"The subscriber who is called, like +8613900000002."`
-	Dry  bool          `help:"Place no call: ask what would be shown (the API's /v1/whatif)."`
-	SIP  string        `name:"sip" default:"127.0.0.1:5060" help:"Where the application server takes SIP."`
-	Next string        `placeholder:"ADDRESS:PORT" help:"Who comes behind the application server; without it a test phone that rings and answers."`
-	Ring time.Duration `default:"3s" help:"How long the test phone rings."`
+	From  string        `arg:"" help:"Who calls, like +8613800000001."`
+	To    string        `arg:"" help:"The subscriber who is called, like +8613900000002."`
+	Dry   bool          `help:"Place no call: ask what would be shown (the API's /v1/whatif)."`
+	SIP   string        `name:"sip" default:"127.0.0.1:5060" help:"Where the application server takes SIP."`
+	Trace bool          `help:"Draw the call as a ladder: S-CSCF, AS, SMSC and handset, with times."`
+	Next  string        `placeholder:"ADDRESS:PORT" help:"Who comes behind the application server; without it a test phone that rings and answers."`
+	Ring  time.Duration `default:"3s" help:"How long the test phone rings."`
 }
 
 // Run places the call, or asks what it would show.
@@ -67,6 +69,18 @@ func (c callCommand) Run(s surroundings) error {
 	}
 	if c.JSON {
 		return c.show(s.stdout, seen.raw, "")
+	}
+	if c.Trace {
+		if seen, err = c.receipted(s.ctx, seen); err == nil {
+			err = drawLadder(s.stdout, seen.Events)
+		}
+		if err != nil {
+			return err
+		}
+		if seen.SaidBy.Origin != "" {
+			fmt.Fprintf(s.stdout, "The text was set by %s.\n", fit(seen.SaidBy.Origin, 80))
+		}
+		return seen.tell(s.stdout, from, to)
 	}
 	for _, e := range seen.Events {
 		fmt.Fprintf(s.stdout, "%s  %-9s  %s\n", e.At.Local().Format("15:04:05.000"), e.Kind, e.Reason)
@@ -127,11 +141,27 @@ func (c callCommand) place(s surroundings, from, to callsign.MSISDN) error {
 	if err != nil {
 		return usageError{fmt.Errorf("--sip %q: write an IP address and port, like 127.0.0.1:5060", c.SIP)}
 	}
+	next, err := netip.ParseAddrPort(c.Next)
+	if err != nil && c.Next != "" {
+		return usageError{fmt.Errorf("--next %q: write an IP address and port, like 127.0.0.1:6060", c.Next)}
+	}
+	progress := s.stdout
+	if c.JSON {
+		progress = s.stderr
+	}
+	call := phone.Call{From: from, To: to, Status: func(status int, text string) {
+		fmt.Fprintf(progress, "%s  %d %s\n", time.Now().Format("15:04:05.000"), status, text)
+	}}
+	return placeThrough(s.ctx, as, next, c.Ring, call)
+}
+
+// placeThrough has a test phone call through as to next, or, if that is none, to another test phone that rings for ring.
+func placeThrough(ctx context.Context, as, next netip.AddrPort, ring time.Duration, call phone.Call) error {
 	local, err := towards(as)
 	if err != nil {
 		return err
 	}
-	ctx, stop := context.WithCancel(s.ctx)
+	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	phones, running := errgroup.WithContext(ctx)
 	caller, err := phone.Listen(local, 0)
@@ -139,25 +169,17 @@ func (c callCommand) place(s surroundings, from, to callsign.MSISDN) error {
 		return err
 	}
 	phones.Go(func() error { return caller.Run(running) })
-	next, err := netip.ParseAddrPort(c.Next)
-	switch {
-	case c.Next == "":
-		callee, err := phone.Listen(local, c.Ring)
+	if !next.IsValid() {
+		callee, err := phone.Listen(local, ring)
 		if err != nil {
-			return err
+			stop()
+			return errors.Join(err, phones.Wait())
 		}
 		phones.Go(func() error { return callee.Run(running) })
 		next = callee.Addr()
-	case err != nil:
-		return usageError{fmt.Errorf("--next %q: write an IP address and port, like 127.0.0.1:6060", c.Next)}
 	}
-	progress := s.stdout
-	if c.JSON {
-		progress = s.stderr
-	}
-	err = caller.Place(ctx, phone.Call{From: from, To: to, Route: []netip.AddrPort{as, next}, Status: func(status int, text string) {
-		fmt.Fprintf(progress, "%s  %d %s\n", time.Now().Format("15:04:05.000"), status, text)
-	}})
+	call.Route = []netip.AddrPort{as, next}
+	err = caller.Place(ctx, call)
 	stop()
 	return errors.Join(err, phones.Wait())
 }
@@ -175,14 +197,44 @@ func towards(as netip.AddrPort) (netip.AddrPort, error) {
 // seenCall is a call's timeline as the API tells it.
 type seenCall struct {
 	raw    json.RawMessage
+	ID     string `json:"id"`
+	SaidBy struct {
+		Origin string `json:"origin"`
+	} `json:"said_by"`
 	Events []seenEvent `json:"events"`
 }
 
 type seenEvent struct {
-	At     time.Time          `json:"at"`
-	Kind   callsign.EventKind `json:"kind"`
-	Reason string             `json:"reason"`
-	Text   string             `json:"text"`
+	At        time.Time          `json:"at"`
+	Kind      callsign.EventKind `json:"kind"`
+	Reason    string             `json:"reason"`
+	Text      string             `json:"text"`
+	Link      string             `json:"link"`
+	MessageID string             `json:"message_id"`
+}
+
+// receiptTime is how long the receipt of a text that was accepted is waited for.
+const receiptTime = 3 * time.Second
+
+// receipted is call with the receipt of its text, if that comes soon.
+func (c callCommand) receipted(ctx context.Context, call seenCall) (seenCall, error) {
+	for end := time.Now().Add(receiptTime); time.Now().Before(end); {
+		last, _ := call.ending()
+		if last.Kind != callsign.EventAccepted || slices.ContainsFunc(call.Events, func(e seenEvent) bool { return e.Kind == callsign.EventReceipt }) {
+			return call, nil
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return call, ctx.Err()
+		}
+		var now seenCall
+		if err := c.do(ctx, http.MethodGet, pathTo("calls", call.ID), nil, &now); err != nil {
+			return call, err
+		}
+		call = now
+	}
+	return call, nil
 }
 
 // seen waits until the timeline of the call that was just placed says how its text ended.

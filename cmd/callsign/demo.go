@@ -99,6 +99,7 @@ func (d *demo) start(dir string) (stage, error) {
 	d.config = defaultConfig()
 	d.config.SMPP.Links = []gsmbridge.LinkConfig{link}
 	d.config.Show.CallerRanges = []string{"any"}
+	d.config.HTTP.TestCalls = true
 	d.config.Store.URL = "sqlite://" + filepath.Join(dir, "callsign.db")
 	d.config.State.Dir = dir
 	d.config.SIP.Listen = d.config.SIP.Listen[:1] // its phones speak UDP
@@ -254,11 +255,13 @@ func (d *demo) sayMore() {
 	fmt.Fprintf(d.stdout, `
 Everything stays up until you press Ctrl-C. Try:
 
+  see all of this in a browser:  %[1]s/console/
+    sign in with                 %[3]s
   change the signature by hand:
     curl -X PUT %[1]s/v1/subscribers/%[2]s/signature \
       -H 'Authorization: Bearer %[3]s' -H 'Content-Type: application/json' -d '{"text":"Gone fishing"}'
   call again, and see it:
-    %[4]s call %[5]s %[2]s --sip %[6]s --server %[1]s --key %[3]s
+    %[4]s call %[5]s %[2]s --trace --sip %[6]s --server %[1]s --key %[3]s
   ask what a call would show, and why:
     %[4]s call %[5]s %[2]s --dry --server %[1]s --key %[3]s
   look at what the handsets show:  http://%[7]s/handsets

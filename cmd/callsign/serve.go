@@ -130,7 +130,9 @@ func newDaemon(config *Config, log *slog.Logger) (_ *daemon, err error) {
 	})
 	d.optOuts = store.NewOptOuts(store.OptOutsOptions{Keeper: d.engine, Metrics: metrics, Log: room("store")})
 	d.tenants = store.NewTenants(d.engine, room("store"))
-	d.journal = store.NewJournal(store.JournalOptions{Keep: d.engine, Metrics: metrics, Log: room("journal")})
+	d.journal = store.NewJournal(store.JournalOptions{
+		Keep: d.engine, Wire: config.Store.KeepWire, Off: !config.Store.Timelines, Metrics: metrics, Log: room("journal"),
+	})
 	d.links = sigsync.NewLinks(sigsync.LinksOptions{
 		Keeper: d.engine,
 		Number: func(ctx context.Context, network, account string) (callsign.MSISDN, error) {
@@ -188,7 +190,7 @@ func newDaemon(config *Config, log *slog.Logger) (_ *daemon, err error) {
 		Subscribers: d.engine, Directory: d.engine, Accounts: d.engine, Links: d.engine, Linker: d.links, Calls: d.engine, Eraser: d.engine, Keys: d.engine, KeyHashes: d.engine, Cursors: d.engine, Audits: d.engine,
 		Reviews: d.engine, Judge: d.intake, Policies: d.engine, PolicyIntake: d.intake, TenantPolicies: d.engine,
 		OptOuts: d.optOuts, OptOutRows: d.engine, Consents: d.engine, Clean: sigsync.Clean,
-		WhatIf: d.whatIf, Linked: d.linked, Networks: d.networks, Ready: d.problems, Gatherer: metrics, Metrics: metrics, Log: room("api"), Version: version(), Admin: d.admin,
+		WhatIf: d.whatIf, TestCall: d.testCall, Linked: d.linked, Networks: d.networks, Ready: d.problems, Gatherer: metrics, Metrics: metrics, Log: room("api"), Version: version(), Admin: d.admin,
 	})
 	if err != nil {
 		return nil, err

@@ -3,19 +3,21 @@
 # core, the same calls at the same rates. The load generator, Redis and the SMSC simulator share the other core.
 #
 #	relay.sh [--runs N] [--seconds S] [--quick]      N rounds (7), S seconds for each measurement (8); --quick: a minute in all
+#	relay.sh --timelines [--runs N] [--seconds S]    no Kamailio, but callsign with and without timelines, in pairs of turning order
 #
 # Ends with "ratio N.NN", callsign's CPU per call over Kamailio's when every callee is looked up and none has a text. Exit 0 if
 # the run was sound: every call rang and was answered, every one was looked up, no line of a timeline was dropped, and the
 # texts went out. All traffic is on 127.77.0.0/16. A full run takes about 21 minutes.
 set -u
 cd "$(dirname "$0")"
-runs=7 seconds=8 silent=100000 texts=10000 fill_seconds=300 rss_seconds=60 # a delivered text is remembered for up to 5 minutes
+runs=7 seconds=8 silent=100000 texts=10000 fill_seconds=300 rss_seconds=60 pairs='' # a delivered text is remembered for up to 5 minutes
 while [ $# -gt 0 ]; do
 	case $1 in
 	--runs) runs=${2:?--runs needs a number} && shift ;;
 	--seconds) seconds=${2:?--seconds needs a number} && shift ;;
+	--timelines) pairs=yes ;;
 	--quick) runs=1 seconds=3 silent=10000 texts=1000 fill_seconds=10 rss_seconds=10 ;;
-	*) sed -n '2,6s/^#[\t ]*//p' "${0##*/}"; exit 2 ;;
+	*) sed -n '2,7s/^#[\t ]*//p' "${0##*/}"; exit 2 ;;
 	esac
 	shift
 done
@@ -110,7 +112,7 @@ start_kamailio() {
 	sleep 1
 	processes="$proxy $(pgrep -P "$proxy" | tr '\n' ' ')"
 }
-start_callsign() {
+start_callsign() { # whether timelines are kept: true, or false
 	rm -rf "$work/state"
 	mkdir "$work/state"
 	cp "$fast/full.db" "$work/state/callsign.db"
@@ -118,7 +120,7 @@ start_callsign() {
 		sip: { listen: ["udp://$callsign"] }
 		show: { caller_ranges: ["+86138"], per_second: 1000 }
 		smpp: { links: [ { name: a, address: "127.77.0.8:12775", system_id: bench, password: bench, channel: flash, window: 100 } ] }
-		store: { url: "sqlite://$work/state/callsign.db" }
+		store: { url: "sqlite://$work/state/callsign.db", timelines: ${1:-true} }
 		http: { listen: "${metrics#http://}" }
 		state: { dir: "$work/state" }
 	END
@@ -152,6 +154,54 @@ measured() { # name, rate, where in their order the callees begin, more argument
 	sleep 1 # what it still writes belongs to these calls
 	note "$what/cpu" "$(per_thousand $(($(cpu $processes) - before)) $n)"
 	for percentile in p50 p99; do note "$what/$percentile" "$(value "$last" $percentile)"; done
+}
+
+delivered() { # name, where the callees begin: one call in ten delivered at 2000/s, without a text or a line lost
+	drops=$(dropped)
+	accepted=$(metric 'callsign_deliveries_total{outcome="accepted"}')
+	measured "$1" 2000 "$2" -proxy $callsign -text-every 10
+	sent=$(($(metric 'callsign_deliveries_total{outcome="accepted"}') - accepted))
+	[ $sent -ge $((198 * seconds)) ] || doubt "$sent texts were accepted by the SMSC, $((200 * seconds)) were due"
+	[ "$(dropped)" = "$drops" ] || doubt "$(($(dropped) - drops)) events of calls or lines of timelines were dropped"
+}
+cost_of_timelines() {
+	for round in $(seq "$runs"); do
+		echo "pair $round of $runs"
+		order='true false'
+		[ $((round % 2)) = 1 ] || order='false true'
+		for kept in $order; do
+			start_callsign "$kept"
+			warm
+			delivered "timelines/$kept" $((10 * silent - 2000 * seconds))
+			lines=$(metric 'callsign_journal_events_total{result="written"}')
+			if [ "$kept" = true ]; then
+				[ "$lines" -gt $((1000 * seconds)) ] || doubt "only $lines lines of timelines were written"
+			else
+				[ "$lines" = 0 ] || doubt "$lines lines were written of timelines that are switched off"
+			fi
+			stop_proxy
+		done
+	done
+	echo
+	for of in cpu p50 p99; do
+		grep "^timelines/true/$of " "$work/results" | cut -d' ' -f2 >"$work/with"
+		grep "^timelines/false/$of " "$work/results" | cut -d' ' -f2 | paste -d' ' "$work/with" - | awk -v of=$of '
+			BEGIN { split("12.71 4.30 3.18 2.78 2.57 2.45 2.36 2.31 2.26 2.23 2.20 2.18 2.16 2.14 2.13 2.12 2.11 2.10 2.09", t, " ") } # of Student, 95%
+			{ with += $1; without += $2; d = $1 - $2; sum += d; squares += d * d }
+			END {
+				mean = sum / NR
+				half = NR < 2 ? 0 : (NR - 1 in t ? t[NR - 1] : 2) * sqrt((squares - NR * mean * mean) / (NR - 1) / NR)
+				name = of == "cpu" ? "CPU s per 1000 calls at 2000/s, one in ten delivered" : "INVITE to 180, " of ", us"
+				printf "%-54s with %.4f  without %.4f  difference %+.4f, 95%% of it between %+.4f and %+.4f\n", name, with / NR, without / NR, mean, mean - half, mean + half
+				if (of == "cpu") printf "%.2f\n", with / without >"'"$work"'/ratio"
+			}'
+	done
+	echo "ratio $(cat "$work/ratio")"
+	[ ! -e "$work/unsound" ]
+}
+[ -z "$pairs" ] || {
+	cost_of_timelines
+	exit
 }
 
 round=0

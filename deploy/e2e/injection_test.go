@@ -49,7 +49,7 @@ type apiSchema struct {
 // right is a value for each name that the document gives its parameters and members, as far as "x" is none.
 var right = map[string]any{
 	"msisdn": "+8613800000099", "caller": "+8613800000098", "callee": "+8613800000099", "network": "qq", "account": "1", "limit": 1,
-	"at": "2026-01-01T00:00:00Z", "since": "2026-01-01T00:00:00Z", "certificate": "", "source": "",
+	"at": "2026-01-01T00:00:00Z", "since": "2026-01-01T00:00:00Z", "until": "2027-01-01T00:00:00Z", "certificate": "", "source": "",
 	"verdict": "approve", "proof": "signature",
 }
 

@@ -76,9 +76,9 @@ func firstCallID(t time.Time) []byte {
 	return id[:]
 }
 
-// Calls are the tenant's that the filter selects, newest first.
-func (e *Engine) Calls(ctx context.Context, sc callsign.Scope, f callsign.CallFilter) (cs []callsign.Call, err error) {
-	query, args := `SELECT `+callColumns+` FROM calls WHERE tenant = $1`, []any{sc.Tenant}
+// selectCalls is the query of Calls: an index has the tenant, the number and the id, which is the time.
+func selectCalls(sc callsign.Scope, f callsign.CallFilter) (query string, args []any, err error) {
+	query, args = `SELECT `+callColumns+` FROM calls WHERE tenant = $1`, []any{sc.Tenant}
 	and := func(condition string, arg any) {
 		args = append(args, arg)
 		query += fmt.Sprintf(" AND %s $%d", condition, len(args))
@@ -93,15 +93,27 @@ func (e *Engine) Calls(ctx context.Context, sc callsign.Scope, f callsign.CallFi
 		and(`id >=`, firstCallID(f.Since)) // bounds the scan; the finer at decides
 		and(`at >=`, store.Micros(f.Since))
 	}
+	if !f.Until.IsZero() {
+		and(`id <`, firstCallID(f.Until.Add(time.Millisecond)))
+		and(`at <`, store.Micros(f.Until))
+	}
 	if f.Page.After != "" {
 		var after callsign.CallID
 		if err := after.UnmarshalText([]byte(f.Page.After)); err != nil {
-			return nil, fmt.Errorf("calls after: %w", err)
+			return "", nil, fmt.Errorf("calls after: %w", err)
 		}
 		and(`id <`, after[:])
 	}
 	args = append(args, limit(f.Page))
-	query += fmt.Sprintf(" ORDER BY id DESC LIMIT $%d", len(args))
+	return query + fmt.Sprintf(" ORDER BY id DESC LIMIT $%d", len(args)), args, nil
+}
+
+// Calls are the tenant's that the filter selects, newest first.
+func (e *Engine) Calls(ctx context.Context, sc callsign.Scope, f callsign.CallFilter) (cs []callsign.Call, err error) {
+	query, args, err := selectCalls(sc, f)
+	if err != nil {
+		return nil, err
+	}
 	err = e.read("calls", func(pool *pgxpool.Pool) error {
 		rows, err := pool.Query(ctx, query, args...)
 		if err != nil {

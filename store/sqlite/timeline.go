@@ -87,6 +87,10 @@ func (e *Engine) Calls(ctx context.Context, sc callsign.Scope, f callsign.CallFi
 		and(`id >= ?`, firstCallID(f.Since)) // bounds the scan; the finer at decides
 		and(`at >= ?`, store.Micros(f.Since))
 	}
+	if !f.Until.IsZero() {
+		and(`id < ?`, firstCallID(f.Until.Add(time.Millisecond)))
+		and(`at < ?`, store.Micros(f.Until))
+	}
 	if f.Page.After != "" {
 		var after callsign.CallID
 		if err := after.UnmarshalText([]byte(f.Page.After)); err != nil {
