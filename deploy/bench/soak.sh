@@ -90,15 +90,7 @@ awk -v silent=$silent -v texts=$texts 'BEGIN {
 	for (i = 0; i < silent; i++) printf "+86139%08d,,\n", i
 	for (i = 0; i < texts; i++) printf "+86139%08d,%s,user%d\n", silent + i, i % 2 ? "read" : "pushed", i
 }' >"$work/people.csv"
-# Autovacuum makes its statistics once a minute; without any, plans for tables that grow from nothing take seconds for each thousand.
-sql() { "$bin/psql" -h 127.76.0.11 -p 15432 -U callsign -d soak -qc "$1"; }
-"$work/callsign" subscriber import "$work/people.csv" >"$work/import.log" 2>&1 &
-importing=$!
-while kill -0 $importing 2>/dev/null; do
-	sql ANALYZE
-	sleep 1
-done
-wait $importing || { cat "$work/import.log"; exit 1; }
+"$work/callsign" subscriber import "$work/people.csv" >"$work/import.log" 2>&1 || { cat "$work/import.log"; exit 1; }
 echo "$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1), $(nproc) cores, Linux $(uname -r), $("$bin/postgres" --version), $(go version | cut -d' ' -f3), $rate calls/s for $minutes minutes"
 "$work/soak" -server $CALLSIGN_SERVER -admin "$CALLSIGN_KEY" -key "$source" -silent $silent -texts $texts \
 	-csv "$out/soak.csv" -plot "$out/soak.svg" "$work/calls" -caller 127.76.0.1:6060 -callee 127.76.0.3:6060 -proxy 127.76.0.2:5060 \

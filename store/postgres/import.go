@@ -27,12 +27,20 @@ ON CONFLICT (msisdn) DO UPDATE SET name = CASE excluded.name WHEN '' THEN s.name
 WHERE s.tenant = excluded.tenant
 RETURNING msisdn, rev`
 
+// Of each row that is imported its subscriber and its account are found by their keys. OFFSET 0 has the planner leave it at that: of tables
+// that autovacuum hasn't looked at yet it thinks that a tenant has a handful of rows, and read all of them for each row.
+const (
+	importedSubscriber = `LATERAL (SELECT s.msisdn FROM subscribers s WHERE s.msisdn = i.msisdn AND s.tenant = $1 OFFSET 0) s ON true`
+	importedAccount    = `LATERAL (SELECT a.msisdn FROM accounts a
+    WHERE a.tenant = $1 AND a.network = i.network AND a.account = i.account AND a.msisdn = i.msisdn OFFSET 0) a ON true`
+)
+
 // importAccounts links those that nobody has, each to the first who wants it. Their order keeps two imports from waiting for
 // each other.
 const importAccounts = `
 INSERT INTO accounts (tenant, network, account, msisdn)
 SELECT DISTINCT ON (i.network, i.account) $1, i.network, i.account, i.msisdn
-FROM importing i JOIN subscribers s ON s.msisdn = i.msisdn AND s.tenant = $1
+FROM importing i JOIN ` + importedSubscriber + `
 WHERE i.network <> '' ORDER BY i.network, i.account, i.i
 ON CONFLICT DO NOTHING`
 
@@ -42,7 +50,7 @@ const importSignatures = `
 INSERT INTO signatures AS g (msisdn, network, account, tenant, text, shown, lang, origin, epoch, version, at, expires, review, reason, queued, rev)
 SELECT DISTINCT ON (i.network, i.account) i.msisdn, i.network, i.account, $1, i.text, i.shown, i.lang, i.origin, i.epoch, i.version,
     i.at, i.expires, i.review, i.reason, CASE i.review WHEN '' THEN 0 ELSE i.at END, nextval('revisions')
-FROM importing i JOIN accounts a ON a.tenant = $1 AND a.network = i.network AND a.account = i.account AND a.msisdn = i.msisdn
+FROM importing i JOIN ` + importedAccount + `
 ORDER BY i.network, i.account, i.epoch DESC NULLS LAST, i.version DESC, CASE WHEN i.epoch = $2 THEN -i.i ELSE i.i END
 ON CONFLICT (msisdn, network, account) DO UPDATE SET text = excluded.text, lang = excluded.lang,
     origin = excluded.origin, epoch = excluded.epoch, version = excluded.version, at = excluded.at, expires = excluded.expires,
@@ -58,8 +66,8 @@ const importStands = `g.text = excluded.text AND (g.reviewed <> 0 OR g.review = 
 
 const importRefused = `
 SELECT i.i, s.msisdn IS NULL
-FROM importing i LEFT JOIN subscribers s ON s.msisdn = i.msisdn AND s.tenant = $1
-LEFT JOIN accounts a ON a.tenant = $1 AND a.network = i.network AND a.account = i.account AND a.msisdn = i.msisdn
+FROM importing i LEFT JOIN ` + importedSubscriber + `
+LEFT JOIN ` + importedAccount + `
 WHERE i.i >= 0 AND (s.msisdn IS NULL OR i.network <> '' AND a.msisdn IS NULL)`
 
 // Import keeps rows as PutSubscriber, LinkAccount and Keep would one after the other, all in one transaction. refused has an
