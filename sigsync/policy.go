@@ -28,10 +28,10 @@ func (in *Intake) PutPolicy(ctx context.Context, sc callsign.Scope, m callsign.M
 	if _, err := p.Compile(1, nil); err != nil {
 		return 0, fmt.Errorf("%w: %w", callsign.ErrInvalid, err)
 	}
-	t, known := in.tenant(sc.Tenant)
-	if !known {
-		return 0, fmt.Errorf("%w: what the operator allows is not read yet", callsign.ErrUnavailable)
+	if err := in.known(ctx, sc.Tenant); err != nil {
+		return 0, err
 	}
+	t, _ := in.tenant(sc.Tenant)
 	if err := t.Bounds(p); err != nil {
 		return 0, fmt.Errorf("%w: %w", callsign.ErrInvalid, err)
 	}
@@ -67,15 +67,37 @@ func (in *Intake) tenant(name string) (t *callsign.Tenant, known bool) {
 	return in.tenants.Tenant(name)
 }
 
+// known waits a moment for what a tenant's operator wants to be known: a node reads it once its store is open.
+func (in *Intake) known(ctx context.Context, tenant string) error {
+	for wait := 10 * time.Millisecond; ; wait *= 2 {
+		if _, known := in.tenant(tenant); known {
+			return nil
+		}
+		if wait > time.Second {
+			return fmt.Errorf("%w: what the operator wants is not read yet", callsign.ErrUnavailable)
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
 // judge asks the moderator, and holds what its tenant's operator wants a person to approve. What they want isn't known until it was read
-// once: then each text waits for a person.
+// once: until then nothing is kept, and who said it says it again. Held, each text of a node's first second would wait for a person.
 func (in *Intake) judge(ctx context.Context, entries []callsign.Entry) error {
+	for _, e := range entries {
+		if err := in.known(ctx, e.Tenant); err != nil {
+			return err
+		}
+	}
 	if err := in.moderator.judge(ctx, entries); err != nil {
 		return err
 	}
 	for i := range entries {
 		e := &entries[i]
-		if t, known := in.tenant(e.Tenant); e.Shown != "" && (!known || t != nil && t.Policy.Moderation == "required") {
+		if t, _ := in.tenant(e.Tenant); e.Shown != "" && t != nil && t.Policy.Moderation == "required" {
 			e.Shown, e.Review, e.Reason = "", callsign.Held, "each text needs approval"
 		}
 	}

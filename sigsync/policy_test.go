@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/callsign-as/callsign"
 )
@@ -77,5 +79,34 @@ func TestAnOperatorBoundsWhatIsPut(t *testing.T) {
 	two.Rules = append(two.Rules[:1:1], callsign.PolicyRule{Show: "x"})
 	if _, err := in.PutPolicy(t.Context(), callsign.Scope{Tenant: "other"}, 1, two, 0); !errors.Is(err, callsign.ErrInvalid) {
 		t.Errorf("one that can't be used: %v", err)
+	}
+}
+
+func TestATextWaitsForWhatItsOperatorWantsToBeKnown(t *testing.T) {
+	for sentence, c := range map[string]struct {
+		tenants operators
+		review  callsign.Review
+		err     error
+	}{
+		"not known: none is kept, it is to be said again": {nil, "", callsign.ErrUnavailable},
+		"nothing is wanted":        {operators{}, callsign.Unasked, nil},
+		"each is to be approved":   {operators{"acme": {Moderation: "required"}}, callsign.Held, nil},
+		"each of another tenant's": {operators{"other": {Moderation: "required"}}, callsign.Unasked, nil},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := &keeper{}
+				in := NewIntake(Options{Keeper: k, Tenants: c.tenants})
+				ctx, cancel := context.WithCancel(t.Context())
+				var running sync.WaitGroup
+				running.Go(func() { _ = in.Run(ctx) })
+				defer running.Wait()
+				defer cancel()
+				_, err := in.Put(ctx, []callsign.Change{{Tenant: "acme", Source: "s", ID: "1", Network: "qq", Account: "1", Text: "Back soon", Stamp: callsign.Stamp{Version: 1}}})
+				if !errors.Is(err, c.err) || (len(k.kept) == 0) != (c.err != nil) || err == nil && k.kept[0].Review != c.review {
+					t.Errorf("%v, kept %+v, want %q, %v", err, k.kept, c.review, c.err)
+				}
+			})
+		})
 	}
 }
