@@ -207,7 +207,7 @@ func expireIn(tr *truth, d time.Duration) {
 }
 
 func enlarge(tr *truth) {
-	tr.profiles[1] = callsign.Profile{MSISDN: 1, Rev: 6, Name: strings.Repeat("x", 70_000)}
+	tr.profiles[1] = callsign.Profile{MSISDN: 1, Rev: 6, Name: strings.Repeat("x", maxPacked+1)}
 }
 
 func TestPeekReadsMemoryOnly(t *testing.T) {

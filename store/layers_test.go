@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"reflect"
 	"sync"
 	"testing"
 
@@ -75,7 +76,7 @@ func (l *layered) Profile(ctx context.Context, m callsign.MSISDN) (p callsign.Pr
 			l.t.Errorf("after an invalidation of revision %d one of %d was read", rev, p.Rev)
 		}
 		want, wantErr := l.Engine.Profile(ctx, m)
-		return p == want && (err == nil) == (wantErr == nil)
+		return reflect.DeepEqual(p, want) && (err == nil) == (wantErr == nil)
 	})
 	return p, err
 }
