@@ -1,7 +1,7 @@
 package sigsync
 
 import (
-	"context"
+	"maps"
 	"slices"
 	"sync"
 
@@ -23,6 +23,9 @@ func (l *Latest) Add(c callsign.Change) {
 	if l.of == nil {
 		l.of = map[string]callsign.Change{}
 	}
+	if kept, there := l.of[c.Account]; there && !c.Stamp.Newer(kept.Stamp) {
+		return
+	}
 	l.of[c.Account] = c
 	select {
 	case l.waiting() <- struct{}{}:
@@ -30,28 +33,37 @@ func (l *Latest) Add(c callsign.Change) {
 	}
 }
 
-// Run puts what is added until ctx ends.
-func (l *Latest) Run(ctx context.Context, put func([]callsign.Change)) {
+// PutWhile puts what is added while hear runs, and the rest of it once hear has ended: who said it may be gone when the network is
+// heard again. It gives hear's error.
+func (l *Latest) PutWhile(put func([]callsign.Change), hear func() error) error {
 	l.mu.Lock()
 	more := l.waiting()
 	l.mu.Unlock()
-	for {
-		select {
-		case <-more:
-		case <-ctx.Done():
-			return
+	ended := make(chan struct{})
+	var putting sync.WaitGroup
+	defer putting.Wait()
+	defer close(ended)
+	putting.Go(func() {
+		for open := true; open; {
+			select {
+			case <-more:
+			case <-ended:
+				open = false
+			}
+			for some := range slices.Chunk(l.take(), followAtOnce) {
+				put(some)
+			}
 		}
-		l.mu.Lock()
-		changes := make([]callsign.Change, 0, len(l.of))
-		for _, c := range l.of {
-			changes = append(changes, c)
-		}
-		l.of = nil
-		l.mu.Unlock()
-		for some := range slices.Chunk(changes, followAtOnce) {
-			put(some)
-		}
-	}
+	})
+	return hear()
+}
+
+func (l *Latest) take() []callsign.Change {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := slices.Collect(maps.Values(l.of))
+	l.of = nil
+	return all
 }
 
 func (l *Latest) waiting() chan struct{} {

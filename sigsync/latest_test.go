@@ -14,18 +14,21 @@ import (
 func TestASlowStoreIsGivenTheNewestOfEachAccountOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l Latest
-		ctx, cancel := context.WithCancel(t.Context())
-		puts, done := make(chan []callsign.Change), make(chan struct{})
-		go func() {
-			defer close(done)
-			l.Run(ctx, func(changes []callsign.Change) { puts <- changes }) // hangs until it is received
-		}()
-		l.Add(callsign.Change{Account: "a", Text: "1"})
-		synctest.Wait() // it is being put
-		for _, text := range []string{"2", "3", "4"} {
-			l.Add(callsign.Change{Account: "a", Text: text})
+		said := func(account, text string, at int64) {
+			l.Add(callsign.Change{Account: account, Text: text, Stamp: callsign.Stamp{Epoch: callsign.TimedEpoch, Version: at}})
 		}
-		l.Add(callsign.Change{Account: "b", Text: "5"})
+		ends, lost := make(chan struct{}), errors.New("the connection is lost")
+		puts, done := make(chan []callsign.Change), make(chan error, 1)
+		go func() {
+			done <- l.PutWhile(func(changes []callsign.Change) { puts <- changes }, func() error { <-ends; return lost }) // hangs until it is received
+		}()
+		said("a", "1", 1)
+		synctest.Wait() // it is being put
+		for at, text := range []string{"2", "3", "4"} {
+			said("a", text, int64(2+at))
+		}
+		said("a", "older, though it comes later", 3)
+		said("b", "5", 1)
 		if got := <-puts; len(got) != 1 || got[0].Text != "1" {
 			t.Errorf("put first: %+v", got)
 		}
@@ -36,8 +39,31 @@ func TestASlowStoreIsGivenTheNewestOfEachAccountOnly(t *testing.T) {
 		if len(got) != 2 || got["a"] != "4" || got["b"] != "5" {
 			t.Errorf("put then: %v, want the newest of both", got)
 		}
-		cancel()
-		<-done
+		said("a", "6", 6)
+		synctest.Wait()
+		said("a", "7", 7)
+		close(ends)
+		synctest.Wait()
+		if first, last := <-puts, <-puts; first[0].Text != "6" || len(last) != 1 || last[0].Text != "7" {
+			t.Errorf("put around the connection's end: %+v and %+v, want all that was heard", first, last)
+		}
+		if err := <-done; !errors.Is(err, lost) {
+			t.Errorf("it ends with %v", err)
+		}
+	})
+}
+
+func TestAPanicOfWhoHearsIsPassedOnWhenAllIsPut(t *testing.T) {
+	var l Latest
+	var got []callsign.Change
+	defer func() {
+		if recover() == nil || len(got) != 1 {
+			t.Errorf("put: %+v", got)
+		}
+	}()
+	_ = l.PutWhile(func(changes []callsign.Change) { got = changes }, func() error {
+		l.Add(callsign.Change{Account: "a"})
+		panic("at what a server said")
 	})
 }
 

@@ -49,6 +49,7 @@ type poller struct {
 	watched []watched
 	wants   atomic.Int64 // accounts that were wanted ever: several logins list theirs again when it grows
 	ids     atomic.Int64
+	damaged rate.Sometimes // is told of
 
 	mu      sync.Mutex
 	cursors map[int]time.Time   // of the parts that are held; up to there all accounts are with a reader, or with ring
@@ -79,7 +80,7 @@ func newPoller(n Network, o ScheduleOptions, m *pollMetrics) *poller {
 	p := &poller{
 		Network: n, o: o, log: o.Log.With("network", n.Name), metrics: m, limits: n.Provider.Limits(), parts: shareParts,
 		pass: (n.Interval * 4 / 5).Truncate(time.Millisecond), limiter: rate.NewLimiter(0, 1), soon: newSoon(n.Interval), wake: make(chan struct{}, 1), wanted: make(chan callsign.Linked, 256),
-		reading: map[int64]time.Time{}, failing: map[string]failure{}, watched: watchedOf(n.Provider),
+		reading: map[int64]time.Time{}, failing: map[string]failure{}, watched: watchedOf(n.Provider), damaged: rate.Sometimes{Interval: time.Minute},
 	}
 	if _, several := n.Provider.(Several); several {
 		p.parts = len(p.watched)
@@ -525,6 +526,12 @@ func (p *poller) recovered(err *error) {
 // keep puts what is new among changes, until that is done or ctx ends. Of tells who has the accounts and what is known of them, and
 // is brought up to date.
 func (p *poller) keep(ctx context.Context, changes []callsign.Change, of map[string][]callsign.Linked) {
+	all := len(changes)
+	changes, err := sound(changes)
+	if err != nil {
+		p.metrics.accounts.WithLabelValues(p.Name, "failed").Add(float64(all - len(changes)))
+		p.damaged.Do(func() { p.log.Warn("what accounts say can't be taken", "err", err) })
+	}
 	byTenant := map[string][]callsign.Change{} // a put is one source's
 	who := map[string][]*callsign.Linked{}
 	for _, c := range changes {

@@ -15,7 +15,6 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/callsign-as/callsign"
 	"github.com/callsign-as/callsign/api"
 	"github.com/callsign-as/callsign/sigsync"
 	"github.com/callsign-as/callsign/sigsync/fetion"
@@ -47,7 +46,7 @@ type connector func(decode func(any) error) (sigsync.Limits, func(*slog.Logger) 
 // connectors are the ways to read a network.
 var connectors = map[string]connector{
 	"httpjson": connect(httpjson.DefaultConfig, func(c httpjson.Config, _ *slog.Logger) (sigsync.Provider, error) { return httpjson.New(c, nil) }),
-	"fetion":   connect(fetion.DefaultConfig, func(c fetion.Config, log *slog.Logger) (sigsync.Provider, error) { return fetion.New(c, log) }),
+	"fetion":   connect(fetion.DefaultConfig, func(c fetion.Config, _ *slog.Logger) (sigsync.Provider, error) { return fetion.New(c) }),
 	"qq":       connect(qq.DefaultConfig, func(c qq.Config, log *slog.Logger) (sigsync.Provider, error) { return qq.New(c, log) }),
 	"msn":      connect(msn.DefaultConfig, func(c msn.Config, _ *slog.Logger) (sigsync.Provider, error) { return msn.New(c, nil) }),
 	"simple":   connect(simple.DefaultConfig, func(c simple.Config, _ *slog.Logger) (sigsync.Provider, error) { return simple.New(c) }),
@@ -203,7 +202,9 @@ func (c providerTest) Run(s surroundings) error {
 			return usageError{fmt.Errorf("sync.providers: %s: %w", c.Network, err)}
 		}
 		began := time.Now()
-		changes, err := readOne(s.ctx, provider, c.Account)
+		ctx, cancel := context.WithTimeout(s.ctx, readWithin)
+		changes, err := sigsync.ReadOnce(ctx, provider, c.Account)
+		cancel()
 		switch {
 		case errors.Is(err, sigsync.ErrCredentials):
 			return fmt.Errorf("%s: %w: see the token, user or client in sync.providers", c.Network, err)
@@ -233,57 +234,3 @@ func (c providerTest) Run(s surroundings) error {
 
 // readWithin is how long one account may take, with what its connector must connect to first.
 const readWithin = time.Minute
-
-// readOne reads an account, with the connector running where it must for that.
-func readOne(ctx context.Context, provider sigsync.Provider, account string) (changes []callsign.Change, err error) {
-	ctx, cancel := context.WithTimeout(ctx, readWithin)
-	defer cancel()
-	runner, runs := provider.(sigsync.Runner)
-	if !runs {
-		changes, err = provider.Read(ctx, []string{account})
-		if watcher, watches := provider.(sigsync.Watcher); watches && errors.Is(err, sigsync.ErrUnwatched) {
-			return watchOne(ctx, watcher, account)
-		}
-		return changes, err
-	}
-	ended := make(chan error, 1)
-	go func() {
-		ended <- runner.Run(ctx)
-		cancel() // without it the read waits in vain
-	}()
-	changes, err = provider.Read(ctx, []string{account})
-	cancel()
-	if why := <-ended; why != nil {
-		return changes, why
-	}
-	return changes, err
-}
-
-// watchOne connects, and waits until the network tells what an account says.
-func watchOne(ctx context.Context, watcher sigsync.Watcher, account string) ([]callsign.Change, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	follow := make(chan sigsync.Follow, 1)
-	follow <- sigsync.Follow{Accounts: []string{account}}
-	heard := make(chan callsign.Change, 1)
-	err := watcher.Watch(ctx, follow, func(changes []callsign.Change) {
-		for _, c := range changes {
-			if c.Account == account {
-				select {
-				case heard <- c:
-					cancel()
-				default: // the first is enough
-				}
-			}
-		}
-	})
-	select {
-	case c := <-heard:
-		return []callsign.Change{c}, nil
-	default:
-	}
-	if err != nil {
-		return nil, err
-	}
-	return nil, fmt.Errorf("%w: it told nothing within %v, it may not have consented", sigsync.ErrNoAccount, readWithin)
-}

@@ -7,10 +7,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"log/slog"
-	"maps"
 	"net"
-	"slices"
 	"sync"
 	"time"
 
@@ -21,7 +18,6 @@ import (
 // Provider is one account's view of the network.
 type Provider struct {
 	c    Config
-	log  *slog.Logger
 	dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 	mu   sync.Mutex
@@ -36,50 +32,23 @@ type said struct {
 }
 
 // New makes a Provider.
-func New(c Config, log *slog.Logger) (*Provider, error) {
+func New(c Config) (*Provider, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
 	if _, err := c.Password.Read(); err != nil {
 		return nil, fmt.Errorf("password: %w", err)
 	}
-	return &Provider{c: c, log: log, dial: (&net.Dialer{Timeout: c.Timeout}).DialContext}, nil
+	return &Provider{c: c, dial: (&net.Dialer{Timeout: c.Timeout}).DialContext}, nil
 }
 
 // Limits implements sigsync.Provider.
 func (p *Provider) Limits() sigsync.Limits { return p.c.Limits() }
 
-// Watch implements sigsync.Watcher. What can't be put at once waits, an account's newest text alone.
+// Watch implements sigsync.Watcher.
 func (p *Provider) Watch(ctx context.Context, follow <-chan sigsync.Follow, put func([]callsign.Change)) error {
-	ctx, cancel := context.WithCancel(ctx)
-	var putting sync.WaitGroup
-	defer putting.Wait()
-	defer cancel()
-	var mu sync.Mutex
-	waiting, woken := map[string]callsign.Change{}, make(chan struct{}, 1)
-	putting.Go(func() {
-		for {
-			select {
-			case <-woken:
-			case <-ctx.Done():
-				return
-			}
-			mu.Lock()
-			changes := slices.Collect(maps.Values(waiting))
-			clear(waiting)
-			mu.Unlock()
-			put(changes)
-		}
-	})
-	return p.login(ctx, follow, func(c callsign.Change) {
-		mu.Lock()
-		defer mu.Unlock()
-		waiting[c.Account] = c
-		select {
-		case woken <- struct{}{}:
-		default: // it is awake already
-		}
-	})
+	var changes sigsync.Latest
+	return changes.PutWhile(put, func() error { return p.login(ctx, follow, changes.Add) })
 }
 
 // login connects, and has changed told of each text that is heard, until ctx ends (nil) or the connection does.
@@ -94,7 +63,7 @@ func (p *Provider) login(ctx context.Context, follow <-chan sigsync.Follow, chan
 	}
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	defer conn.Close()
-	s := &session{c: &p.c, conn: conn, r: bufio.NewReaderSize(conn, maxLine), listed: map[string]bool{}, calls: 1, log: p.log}
+	s := &session{c: &p.c, conn: conn, r: bufio.NewReaderSize(conn, maxLine), listed: map[string]bool{}, calls: 1, failed: func(string, error) {}}
 	s.heard = func(account string, heard profile) { p.heard(account, heard, changed) }
 	if err = s.login(password); err == nil {
 		p.setSaid(map[string]said{})
@@ -134,30 +103,21 @@ func (p *Provider) heard(account string, heard profile, changed func(callsign.Ch
 	p.said[account] = says
 }
 
-// Read implements sigsync.Provider: it gives what the connection that stands was told.
-func (p *Provider) Read(_ context.Context, accounts []string) ([]callsign.Change, error) {
-	says, err := p.of(accounts[0])
-	if err != nil || !says.tells {
-		return nil, err
-	}
-	return []callsign.Change{says.Change}, nil
+// Read implements sigsync.Provider: nothing is told but to who is connected.
+func (p *Provider) Read(context.Context, []string) ([]callsign.Change, error) {
+	return nil, sigsync.ErrUnwatched
 }
 
 // Number implements sigsync.Prover: who ran the service knew each account's number by its SIM. It is told of contacts that show it to us.
 func (p *Provider) Number(_ context.Context, account string) (callsign.MSISDN, error) {
-	says, err := p.of(account)
-	return says.number, err
-}
-
-func (p *Provider) of(account string) (said, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	says, known := p.said[account]
 	switch {
 	case p.said == nil:
-		return says, sigsync.ErrUnwatched
+		return 0, sigsync.ErrUnwatched
 	case !known:
-		return says, fmt.Errorf("%w: it has not consented, or tells nothing", sigsync.ErrNoAccount)
+		return 0, fmt.Errorf("%w: it has not consented, or tells nothing", sigsync.ErrNoAccount)
 	}
-	return says, nil
+	return says.number, nil
 }

@@ -3,8 +3,8 @@ package fetion
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -51,7 +51,7 @@ func configured(address string) Config {
 
 func provider(t *testing.T, c Config) *Provider {
 	t.Helper()
-	p, err := New(c, slog.New(slog.DiscardHandler))
+	p, err := New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,14 +130,11 @@ func TestWhatContactsSayIsHeard(t *testing.T) {
 					t.Errorf("%+v: want the time at which it was heard", change)
 				}
 			}
-			if changes, err := p.Read(t.Context(), []string{li}); err != nil || len(changes) != 1 || changes[0].Text != "" {
-				t.Errorf("Read: %+v, %v", changes, err)
-			}
 			if n, err := p.Number(t.Context(), li); err != nil || n != 8613601804916 {
 				t.Errorf("Number: %d, %v", n, err)
 			}
-			if _, err := p.Read(t.Context(), []string{"1"}); !errors.Is(err, sigsync.ErrNoAccount) {
-				t.Errorf("Read of somebody unknown: %v", err)
+			if _, err := p.Number(t.Context(), "1"); !errors.Is(err, sigsync.ErrNoAccount) {
+				t.Errorf("the number of somebody unknown: %v", err)
 			}
 			w.stop()
 			if err := <-w.ended; err != nil {
@@ -145,6 +142,9 @@ func TestWhatContactsSayIsHeard(t *testing.T) {
 			}
 			if _, err := p.Number(t.Context(), li); !errors.Is(err, sigsync.ErrUnwatched) {
 				t.Errorf("without a connection: %v", err)
+			}
+			if changes, err := sigsync.ReadOnce(t.Context(), p, li); err != nil || len(changes) != 1 || changes[0].Text != "" {
+				t.Errorf("read once: %+v, %v", changes, err)
 			}
 			peer.Until(t, "our goroutines to be gone", func() bool {
 				stacks := make([]byte, 1<<20)
@@ -168,6 +168,21 @@ func TestWhoIsFollowedLaterIsToldOfAgain(t *testing.T) {
 	if w.puts[0] != first {
 		t.Errorf("told again as %+v, want %+v: it is as old as when it was heard", w.puts[0], first)
 	}
+}
+
+func TestWhoCantBeFollowedIsToldAndAskedAgainWhenNamedAgain(t *testing.T) {
+	s, c := serving(t, false)
+	w := watching(t, provider(t, c))
+	failed := make(chan string, 10)
+	w.follow <- sigsync.Follow{Accounts: []string{"not-a-number", "2"}, Failed: func(account string, why error) { failed <- fmt.Sprintf("%s: %v", account, why) }}
+	for _, want := range []string{"not-a-number: " + sigsync.ErrNoAccount.Error(), "2: fetion: the server answers 404"} {
+		if got := <-failed; !strings.HasPrefix(got, want) {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	s.Add(peerfetion.Contact{SID: "2", ID: "3", Text: "here now"}, false)
+	w.follow <- sigsync.Follow{Accounts: []string{"2"}}
+	w.says(t, "2", "here now")
 }
 
 func TestManyAreAskedOneAfterTheOther(t *testing.T) {
@@ -268,15 +283,17 @@ func TestASlowStoreHoldsUpNothingAndTheNewestIsPut(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	w := &watched{hold: hold, ended: make(chan error, 1)}
 	go func() { w.ended <- p.Watch(ctx, make(chan sigsync.Follow), w.put) }()
-	peer.Until(t, "the first text", func() bool { _, err := p.Read(t.Context(), []string{li}); return err == nil })
+	heard := func() string {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.said[li].Text
+	}
+	peer.Until(t, "the first text", func() bool { return heard() != "" })
 	const last = "text 999"
 	for i := range 1000 {
 		s.Say(li, "text "+string([]rune{rune('0' + i/100), rune('0' + i/10%10), rune('0' + i%10)}))
 	}
-	peer.Until(t, "the last text", func() bool {
-		changes, err := p.Read(t.Context(), []string{li})
-		return err == nil && changes[0].Text == last
-	})
+	peer.Until(t, "the last text", func() bool { return heard() == last })
 	close(hold)
 	w.says(t, li, last)
 	if got := w.texts(li); len(got) > 2 {
@@ -396,7 +413,7 @@ func TestConfigurationsThatCanNotWork(t *testing.T) {
 	} {
 		c := configured("127.0.0.1:1")
 		test.change(&c)
-		_, err := New(c, slog.New(slog.DiscardHandler))
+		_, err := New(c)
 		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v, want %q", sentence, err, test.want)
 		}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"strconv"
 	"strings"
@@ -33,9 +32,10 @@ type session struct {
 	contacts map[string]string // on our list: numbers inside the service to Fetion numbers
 	listed   map[string]bool   // Fetion numbers on it, or asked for
 	asking   []string          // to be asked for their consent
-	consent  string            // the call by which one is asked now; "": none is
+	asked    string            // who is asked now
+	consent  string            // the call by which that is; "": nobody is
 	heard    func(account string, p profile)
-	log      *slog.Logger
+	failed   func(account string, why error)
 }
 
 // send sends a request of the call that is the last, with the fields that all have.
@@ -169,7 +169,8 @@ func (s *session) take(m message) error {
 		return s.notice(m)
 	case m.Code >= 200 && s.consent != "" && m.field("I") == s.consent:
 		if m.Code >= 300 && m.Code != onOurList {
-			s.log.Warn("an account can't be followed: see its number, and whether there is room on our list", "code", m.Code)
+			delete(s.listed, s.asked)
+			s.failed(s.asked, fmt.Errorf("fetion: the server answers %d %.40q to whom we ask for consent: see the number, and whether there is room on our list", m.Code, m.Reason))
 		}
 		s.consent = ""
 		return s.ask()
@@ -208,13 +209,18 @@ func (s *session) notice(m message) error {
 // follow asks for those who aren't on our list, and tells of the others what was heard before they were followed. Who is gone stays on
 // it: it costs nothing, and they may come back.
 func (s *session) follow(f sigsync.Follow) error {
+	if f.Failed != nil {
+		s.failed = f.Failed
+	}
 	for _, account := range f.Accounts {
 		switch {
 		case f.Gone:
 		case s.listed[account]:
 			s.heard(account, profile{}) // once more what was heard
-		case !isSID(account) || len(s.listed) >= maxContacts:
-			s.log.Warn("an account can't be followed: its name is no Fetion number, or we follow too many", "at_most", maxContacts)
+		case !isSID(account):
+			s.failed(account, fmt.Errorf("%w: a Fetion number is digits", sigsync.ErrNoAccount))
+		case len(s.listed) >= maxContacts:
+			s.failed(account, fmt.Errorf("fetion: %d accounts are followed, and no more can be", maxContacts))
 		default:
 			s.listed[account] = true
 			s.asking = append(s.asking, account)
@@ -228,8 +234,7 @@ func (s *session) ask() error {
 	if len(s.asking) == 0 || s.consent != "" {
 		return nil
 	}
-	account := s.asking[0]
-	s.asking, s.consent = s.asking[1:], strconv.Itoa(s.calls+1)
-	return s.request("S", "AddBuddyV4", `<args><contacts><buddies><buddy uri="sip:`+account+`@`+domain+`" local-name="" buddy-lists="" desc="`+s.c.Name+
+	s.asked, s.asking, s.consent = s.asking[0], s.asking[1:], strconv.Itoa(s.calls+1)
+	return s.request("S", "AddBuddyV4", `<args><contacts><buddies><buddy uri="sip:`+s.asked+`@`+domain+`" local-name="" buddy-lists="" desc="`+s.c.Name+
 		`" expose-mobile-no="0" expose-name="1" addbuddy-phrase-id="0" /></buddies></contacts></args>`)
 }

@@ -15,9 +15,8 @@ import (
 
 // Provider is one network with its logins.
 type Provider struct {
-	c       Config
-	logins  []*login
-	reading chan struct{} // has room for the read that goes on: a login has one session
+	c      Config
+	logins []*login
 }
 
 // login is one buddy account.
@@ -38,7 +37,7 @@ func New(c Config, client *http.Client) (*Provider, error) {
 		own = *client
 	}
 	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	p := &Provider{c: c, reading: make(chan struct{}, 1)}
+	p := &Provider{c: c}
 	for _, l := range c.Logins {
 		if _, err := l.Password.Read(); err != nil {
 			return nil, fmt.Errorf("logins: password of %s: %w", l.Account, err)
@@ -60,34 +59,7 @@ func (p *Provider) Logins() map[string]sigsync.Watcher {
 	return all
 }
 
-// Read implements sigsync.Provider: the first login follows the account until it says something, in a session of its own. Its other
-// session, wherever that runs, ends by that and is begun again.
-func (p *Provider) Read(ctx context.Context, accounts []string) (changes []callsign.Change, err error) {
-	select {
-	case p.reading <- struct{}{}:
-		defer func() { <-p.reading }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	ctx, cancel := context.WithTimeout(ctx, 3*p.c.Timeout) // connecting, signing in, waiting
-	defer cancel()
-	follow := make(chan sigsync.Follow, 1)
-	var failed error
-	follow <- sigsync.Follow{Accounts: accounts, Failed: func(_ string, why error) {
-		failed = why
-		cancel()
-	}}
-	err = p.logins[0].Watch(ctx, follow, func(heard []callsign.Change) {
-		changes = heard
-		cancel()
-	})
-	switch {
-	case len(changes) > 0:
-		return changes, nil
-	case failed != nil:
-		return nil, failed
-	case err == nil:
-		err = fmt.Errorf("msn: %s tells %s nothing: who is offline, or has blocked it, doesn't", accounts, p.logins[0].Account)
-	}
-	return nil, err
+// Read implements sigsync.Provider: nothing is told but to who is signed in.
+func (p *Provider) Read(context.Context, []string) ([]callsign.Change, error) {
+	return nil, sigsync.ErrUnwatched
 }

@@ -160,12 +160,12 @@ func TestWhatAContactSaysIsTold(t *testing.T) {
 	if err := s.ends(); err != nil {
 		t.Errorf("it was told to stop and ends with %v", err)
 	}
-	got, err := p.Read(t.Context(), []string{n.Account})
+	got, err := sigsync.ReadOnce(t.Context(), p, n.Account)
 	if err != nil || len(got) != 1 || got[0].Text != "again" || got[0].Account != n.Account {
 		t.Errorf("read: %+v, %v", got, err)
 	}
 	wrong := configured(t, n, func(c *Config) { c.Logins[0].Password = "wrong" })
-	if _, err := wrong.Read(t.Context(), []string{n.Account}); !errors.Is(err, sigsync.ErrCredentials) {
+	if _, err := sigsync.ReadOnce(t.Context(), wrong, n.Account); !errors.Is(err, sigsync.ErrCredentials) {
 		t.Errorf("a wrong password: %v", err)
 	}
 }
@@ -360,7 +360,7 @@ func TestWhatChangedWhileTheSessionWasAwayIsToldAtOnce(t *testing.T) {
 		"a server restart":  func(n *network.Server) { n.Stop(false) },
 		"a told restart":    func(n *network.Server) { n.Stop(true) },
 		"he was offline":    func(n *network.Server) { n.Cut(buddy); n.Online(bob, false) },
-		"a login elsewhere": func(n *network.Server) { _, _ = configuredAgain(t, n).Read(t.Context(), []string{bob}) },
+		"a login elsewhere": func(n *network.Server) { _, _ = sigsync.ReadOnce(t.Context(), configuredAgain(t, n), bob) },
 		"an error":          func(n *network.Server) { n.Raw(bob, "500\r\n") },
 		"sent on":           func(n *network.Server) { n.Raw(bob, "XFR 0 NS 127.0.0.1:1 0 127.0.0.1:1\r\n") },
 	} {
@@ -444,7 +444,7 @@ func TestHowASignInFails(t *testing.T) {
 			})
 			_ = os.Remove(secret)
 			began := time.Now()
-			_, err := p.Read(t.Context(), []string{bob})
+			_, err := sigsync.ReadOnce(t.Context(), p, bob)
 			if err == nil || !strings.Contains(err.Error(), test.want) || test.is != nil && !errors.Is(err, test.is) || test.is == nil && errors.Is(err, sigsync.ErrCredentials) {
 				t.Errorf("%v, want an error with %q", err, test.want)
 			}
@@ -467,7 +467,7 @@ func TestTheWayOverOtherServers(t *testing.T) {
 	t.Cleanup(first.Close)
 	first.SendTo, n.Server.Redirect = n.Address, 2
 	n.Says(t, "found")
-	got, err := configured(t, n, func(c *Config) { c.Address = first.Address }).Read(t.Context(), []string{bob})
+	got, err := sigsync.ReadOnce(t.Context(), configured(t, n, func(c *Config) { c.Address = first.Address }), bob)
 	if err != nil || got[0].Text != "found" {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -478,24 +478,17 @@ func TestReadingOne(t *testing.T) {
 	n.Says(t, "hi")
 	n.Server.User("off@example.test", "")
 	n.Server.Online("off@example.test", false)
-	p := configured(t, n, func(c *Config) { c.Timeout = time.Second })
+	p := configured(t, n, nil)
 	for account, want := range map[string]string{
 		bob: "", "off@example.test": "offline", "nobody@example.test": "no such account", "nonsense": "no such account",
 	} {
-		got, err := p.Read(t.Context(), []string{account})
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		got, err := sigsync.ReadOnce(ctx, p, account)
+		cancel()
 		if want == "" && (err != nil || len(got) != 1 || got[0].Text != "hi" || got[0].Account != account) || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: %+v, %v; want %q", account, got, err, want)
 		}
 	}
-	var all sync.WaitGroup
-	for range 5 { // a login has one session: they take turns
-		all.Go(func() {
-			if got, err := p.Read(t.Context(), []string{bob}); err != nil || got[0].Text != "hi" {
-				t.Errorf("one of five at a time: %+v, %v", got, err)
-			}
-		})
-	}
-	all.Wait()
 }
 
 func TestConfigurationsThatCantWork(t *testing.T) {

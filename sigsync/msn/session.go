@@ -5,9 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -32,14 +30,13 @@ type session struct {
 	spoke, pinged time.Time // the server; it was asked to
 	ping          time.Duration
 	roster
-	heard map[string]callsign.Change // to be put: of each account the newest, so it is no longer than the list
-	more  chan struct{}              // has room for one: something is heard
+	heard sigsync.Latest
 }
 
 func newSession(l *login, conn net.Conn) *session {
 	return &session{
 		l: l, conn: conn, r: bufio.NewReaderSize(conn, maxLine), spoke: time.Now(), ping: pingAfter,
-		roster: roster{contacts: map[string]*contact{}}, heard: map[string]callsign.Change{}, more: make(chan struct{}, 1),
+		roster: roster{contacts: map[string]*contact{}},
 	}
 }
 
@@ -49,12 +46,13 @@ func (l *login) Watch(ctx context.Context, follow <-chan sigsync.Follow, put fun
 	defer end()
 	s, err := l.connect(running)
 	if err == nil {
-		var all sync.WaitGroup
-		all.Go(func() { s.serve(running, follow) })
-		all.Go(func() { s.putAll(running, put) })
-		err = s.read()
-		end()
-		all.Wait()
+		err = s.heard.PutWhile(put, func() error {
+			var serving sync.WaitGroup
+			serving.Go(func() { s.serve(running, follow) })
+			defer serving.Wait()
+			defer end()
+			return s.read()
+		})
 		if s.broken != nil { // then we ended it
 			err = s.broken
 		}
@@ -105,24 +103,6 @@ func (s *session) serve(ctx context.Context, follow <-chan sigsync.Follow) {
 		s.mu.Unlock()
 		if broken != nil {
 			return
-		}
-	}
-}
-
-// putAll puts what is heard, and the last of it when ctx ends.
-func (s *session) putAll(ctx context.Context, put func([]callsign.Change)) {
-	for ended := false; !ended; {
-		select {
-		case <-s.more:
-		case <-ctx.Done():
-			ended = true
-		}
-		s.mu.Lock()
-		heard := slices.Collect(maps.Values(s.heard))
-		clear(s.heard)
-		s.mu.Unlock()
-		if len(heard) > 0 {
-			put(heard)
 		}
 	}
 }
@@ -198,11 +178,7 @@ func (s *session) tell(c *contact, spelling string) {
 	}
 	change := *c.said
 	change.Account = spelling
-	s.heard[spelling] = change
-	select {
-	case s.more <- struct{}{}:
-	default:
-	}
+	s.heard.Add(change)
 }
 
 // pass does what time asks for: a PNG, and an end where the server owes an answer.

@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/callsign-as/callsign/sigsync"
 )
@@ -38,11 +36,8 @@ var errRefused = errors.New("the bot refuses")
 // errNoAction is another build's call.
 var errNoAction = errors.New("this build of the bot has no such call")
 
-// parseAnswer reads an answer or an event. A body that is no UTF-8 is refused: encoding/json would change it in silence.
+// parseAnswer reads an answer or an event.
 func parseAnswer(raw []byte) (a answer, err error) {
-	if !utf8.Valid(raw) {
-		return a, errors.New("the bot's answer is no UTF-8")
-	}
 	if err := json.Unmarshal(raw, &a); err != nil {
 		return answer{}, fmt.Errorf("the bot's answer is none of OneBot 11: %w", err)
 	}
@@ -101,8 +96,6 @@ func (p *profile) text() (string, error) {
 		return "", errNoText
 	case *said == "" && p.Nickname == "":
 		return "", fmt.Errorf("%w: the profile is empty, so it was not read from QQ yet", errOfAccount)
-	case strings.ContainsRune(*said, utf8.RuneError):
-		return "", fmt.Errorf("%w: half of a character is in it", errOfAccount)
 	}
 	return *said, nil
 }

@@ -18,9 +18,8 @@ import (
 
 const (
 	maxAsking = 32 // requests that are under way
-	// A subscription that ends or fails is made again after retryAfter, then later, up to retryMost; one that is refused after
-	// refusedFor.
-	retryAfter, retryMost, refusedFor = time.Second, 5 * time.Minute, 15 * time.Minute
+	// A subscription that ends or fails is made again after retryAfter, then later, up to retryMost.
+	retryAfter, retryMost = time.Second, 5 * time.Minute
 )
 
 // subscription is one account's, which may have several dialogs one after the other.
@@ -47,6 +46,7 @@ type watch struct {
 
 	mu       sync.Mutex
 	subs     map[string]*subscription
+	failed   func(account string, why error)
 	answered time.Time // when anything came of the agent
 	checked  time.Time // when a subscription was last found known, or is being looked at
 }
@@ -58,21 +58,24 @@ func (p *Provider) Watch(ctx context.Context, follow <-chan sigsync.Follow, put 
 		return err
 	}
 	defer release()
-	w := &watch{c: p.c, e: e, wake: make(chan struct{}, 1), lost: make(chan error, 1), subs: map[string]*subscription{}, checked: time.Now()}
-	running, stop := context.WithCancel(ctx)
-	var all errgroup.Group
-	all.Go(func() error { w.changes.Run(running, put); return nil })
-	all.Go(func() error { w.followAll(running, follow); return nil })
-	all.Go(func() error { w.renewAll(running); return nil })
-	select {
-	case <-e.ended:
-		err = e.err
-	case err = <-w.lost:
-	case <-ctx.Done():
-	}
-	stop()
-	_ = all.Wait()
-	w.leave()
+	w := &watch{c: p.c, e: e, wake: make(chan struct{}, 1), lost: make(chan error, 1), subs: map[string]*subscription{}, failed: func(string, error) {}, checked: time.Now()}
+	defer w.leave()
+	err = w.changes.PutWhile(put, func() error {
+		running, stop := context.WithCancel(ctx)
+		var all sync.WaitGroup
+		defer all.Wait()
+		defer stop()
+		all.Go(func() { w.followAll(running, follow) })
+		all.Go(func() { w.renewAll(running) })
+		select {
+		case <-e.ended:
+			return e.err
+		case err := <-w.lost:
+			return err
+		case <-ctx.Done():
+			return nil
+		}
+	})
 	if ctx.Err() != nil {
 		return nil
 	}
@@ -88,21 +91,38 @@ func (w *watch) followAll(ctx context.Context, follow <-chan sigsync.Follow) {
 		case <-ctx.Done():
 			return
 		}
-		w.mu.Lock()
-		for _, account := range f.Accounts {
-			s := w.subs[account]
-			switch {
-			case f.Gone && s != nil:
-				s.gone, s.due = true, time.Time{}
-			case f.Gone:
-			case s != nil:
-				s.gone = false
-			case len(w.subs) < w.c.Most:
-				w.subs[account] = &subscription{account: account, expires: w.c.Expires}
-			}
-		}
-		w.mu.Unlock()
+		w.follow(f, time.Now())
 		w.notify()
+	}
+}
+
+func (w *watch) follow(f sigsync.Follow, now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if f.Failed != nil {
+		w.failed = f.Failed
+	}
+	for _, account := range f.Accounts {
+		s := w.subs[account]
+		switch {
+		case f.Gone && s != nil:
+			s.gone, s.due = true, now
+		case f.Gone:
+		case s != nil:
+			s.gone = false
+		case len(w.subs) >= w.c.Most:
+			w.failed(account, fmt.Errorf("simple: %d are subscribed to, and no more may be: see subscriptions", w.c.Most))
+		default:
+			w.subs[account] = &subscription{account: account, expires: w.c.Expires, due: now}
+		}
+	}
+}
+
+// refuse gives up an account that can't be followed; it is named again.
+func (w *watch) refuse(s *subscription, why error) {
+	if s.gone = true; w.subs[s.account] == s { // else it was told
+		delete(w.subs, s.account)
+		w.failed(s.account, why)
 	}
 }
 
@@ -175,7 +195,7 @@ func (w *watch) renew(ctx context.Context, s *subscription) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		s.busy, s.d, s.due = false, nil, time.Time{}
-		if s.gone {
+		if s.gone && w.subs[s.account] == s {
 			delete(w.subs, s.account)
 		}
 		return
@@ -232,7 +252,7 @@ func (w *watch) settle(s *subscription, d *dialog, began time.Time, granted time
 	case errors.Is(err, sigsync.ErrCredentials):
 		w.lose(err)
 	case errors.Is(err, sigsync.ErrNoAccount):
-		s.due = now.Add(refusedFor)
+		w.refuse(s, err)
 	case errors.As(err, &limited):
 		s.due = now.Add(limited.After)
 	case errors.Is(err, errSilent) && w.answered.Before(began):
@@ -278,7 +298,8 @@ func (w *watch) heard(s *subscription, d *dialog, n notice) {
 	wait := s.again()
 	switch n.reason { // RFC 6665 §4.1.3
 	case "rejected", "noresource":
-		wait = refusedFor
+		w.refuse(s, fmt.Errorf("%w: %s", sigsync.ErrNoAccount, n.reason))
+		return
 	case "probation", "giveup":
 		wait = max(wait, cmp.Or(n.after, retryMost))
 	default:

@@ -1,7 +1,6 @@
 package simple
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -15,9 +14,41 @@ import (
 )
 
 // subscribed is a watch with one subscription, which stands since now.
-func subscribed(c Config) (*watch, *subscription) {
-	s := &subscription{account: "b", expires: c.Expires, d: newDialog(sip.Uri{}, nil), confirmed: time.Now(), due: time.Now().Add(c.Expires * 3 / 4), busy: true}
-	return &watch{c: c, wake: make(chan struct{}, 1), lost: make(chan error, 1), subs: map[string]*subscription{"b": s}, answered: time.Now(), checked: time.Now()}, s
+func subscribed(c Config) (w *watch, s *subscription) {
+	s = &subscription{account: "b", expires: c.Expires, d: newDialog(sip.Uri{}, nil), confirmed: time.Now(), due: time.Now().Add(c.Expires * 3 / 4), busy: true}
+	w = &watch{c: c, wake: make(chan struct{}, 1), lost: make(chan error, 1), subs: map[string]*subscription{"b": s}, answered: time.Now(), checked: time.Now()}
+	w.failed = func(account string, why error) { w.lost <- fmt.Errorf("%s: %w", account, why) } // where it isn't lost itself
+	return w, s
+}
+
+func TestWhoIsRefusedIsToldAndFollowedOnceMoreWhenNamedAgain(t *testing.T) {
+	for sentence, refuse := range map[string]func(w *watch, s *subscription){
+		"by an answer": func(w *watch, s *subscription) {
+			w.settle(s, s.d, time.Now(), 0, fmt.Errorf("%w: 404", sigsync.ErrNoAccount))
+		},
+		"by a notification": func(w *watch, s *subscription) {
+			w.heard(s, s.d, notice{state: readState("terminated;reason=rejected")})
+		},
+		"whatever it says when": func(w *watch, s *subscription) {
+			w.heard(s, s.d, notice{state: readState("terminated;reason=noresource;retry-after=1")})
+		},
+		"by both": func(w *watch, s *subscription) {
+			d := s.d
+			w.heard(s, d, notice{state: readState("terminated;reason=rejected")})
+			w.settle(s, d, time.Now(), 0, fmt.Errorf("%w: 404", sigsync.ErrNoAccount))
+		},
+	} {
+		w, s := subscribed(DefaultConfig())
+		refuse(w, s)
+		if why := <-w.lost; !errors.Is(why, sigsync.ErrNoAccount) || !strings.HasPrefix(why.Error(), "b: ") || len(w.subs) != 0 || len(w.lost) != 0 {
+			t.Errorf("%s: %v, %d subscriptions, told again: %v", sentence, why, len(w.subs), len(w.lost) != 0)
+		}
+		w.follow(sigsync.Follow{Accounts: []string{"b"}}, time.Now())
+		w.renew(t.Context(), s) // it was waiting for its turn
+		if again := w.subs["b"]; again == nil || again == s || len(w.due(time.Now())) != 1 {
+			t.Errorf("%s: it isn't subscribed to once more", sentence)
+		}
+	}
 }
 
 func TestWhatFollowsARenewal(t *testing.T) {
@@ -33,7 +64,6 @@ func TestWhatFollowsARenewal(t *testing.T) {
 		"the agent forgot it: another one at once":         {0, errUnknown, false, 0, false},
 		"it is to last longer: another one at once":        {0, &briefError{2 * time.Hour}, false, 0, false},
 		"it is to last shorter, which is nonsense":         {0, &briefError{time.Second}, false, time.Second, false},
-		"the account is not there: a while later":          {0, fmt.Errorf("%w: 404", sigsync.ErrNoAccount), false, refusedFor, false},
 		"the agent wants rest":                             {0, &sigsync.LimitedError{After: time.Minute}, false, time.Minute, false},
 		"something else: a little later":                   {0, errors.New("500"), false, time.Second, false},
 		"we are not let in: the watch ends":                {0, sigsync.ErrCredentials, false, 45 * time.Minute, true},
@@ -65,8 +95,6 @@ func TestWhatFollowsAnEnd(t *testing.T) {
 		"probation":                         {"terminated;reason=probation", retryMost},
 		"probation with a time":             {"terminated;reason=probation;retry-after=10", 10 * time.Second},
 		"giveup":                            {"terminated;reason=giveup", retryMost},
-		"rejected":                          {"terminated;reason=rejected", refusedFor},
-		"noresource, which says when":       {"terminated;reason=noresource;retry-after=1", refusedFor},
 		"a time without end is a day":       {"terminated;retry-after=99999999999999999999", 24 * time.Hour},
 		"it stands, as long as was granted": {"active", 45 * time.Minute},
 		"it stands for a shorter time than was granted": {"Active ; Expires = 60", 45 * time.Second},
@@ -122,22 +150,30 @@ func TestOneSubscriptionIsCheckedNowAndThen(t *testing.T) {
 }
 
 func TestSubscriptionsAreBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := DefaultConfig()
-		c.Most = 3
-		w, s := subscribed(c)
-		follow, done := make(chan sigsync.Follow), make(chan struct{})
-		ctx, cancel := context.WithCancel(t.Context())
-		go func() { defer close(done); w.followAll(ctx, follow) }()
-		follow <- sigsync.Follow{Accounts: []string{"1", "2", "3", "4"}}
-		follow <- sigsync.Follow{Accounts: []string{"b", "5"}, Gone: true}
-		synctest.Wait()
-		if len(w.subs) != 3 || !s.gone {
-			t.Errorf("%d subscriptions, want 3; b is gone: %v", len(w.subs), s.gone)
-		}
-		cancel()
-		<-done
-	})
+	c := DefaultConfig()
+	c.Most = 3
+	w, s := subscribed(c)
+	var failed []string
+	w.follow(sigsync.Follow{Accounts: []string{"1", "2", "3", "4"}, Failed: func(account string, _ error) { failed = append(failed, account) }}, time.Now())
+	w.follow(sigsync.Follow{Accounts: []string{"b", "5"}, Gone: true}, time.Now())
+	if len(w.subs) != 3 || !s.gone || strings.Join(failed, "") != "34" {
+		t.Errorf("%d subscriptions, want 3; b is gone: %v; %v can't be followed, want 3 and 4", len(w.subs), s.gone, failed)
+	}
+	s.d = nil
+	w.renew(t.Context(), s)
+	if w.follow(sigsync.Follow{Accounts: []string{"3"}}, time.Now()); w.subs["3"] == nil {
+		t.Error("nobody takes the place that is free")
+	}
+}
+
+func TestWhoComesAnewWaitsBehindWhoIsToBeRenewed(t *testing.T) {
+	w, s := subscribed(DefaultConfig())
+	now := time.Now()
+	s.busy, s.due = false, now
+	w.follow(sigsync.Follow{Accounts: []string{"new"}}, now.Add(time.Second))
+	if due := w.due(now.Add(time.Second)); len(due) != 2 || due[0] != s {
+		t.Errorf("%+v are due, want the renewal first: it ends else", due)
+	}
 }
 
 func TestAPanicEndsThePortAndNothingElse(t *testing.T) {

@@ -1,6 +1,7 @@
 package xmpp
 
 import (
+	"slices"
 	"time"
 
 	"github.com/callsign-as/callsign/sigsync"
@@ -18,6 +19,7 @@ type contact struct {
 	denies   bool // it said that we may not
 	seen     bool // a presence came since it was asked
 	fails    bool // an error did
+	since    time.Time // when something changed what it says
 	told     sigsync.Note
 	tells    bool // told was told
 }
@@ -35,6 +37,7 @@ func (c *contact) hears(resource string, p presence, now time.Time) bool {
 	c.seen = true
 	if p.kind == "unavailable" {
 		delete(c.clients, resource)
+		c.since = now
 		return c.says().Text != "" // one who is gone clears nothing, but another may say something
 	}
 	c.shows, c.denies = true, false
@@ -52,7 +55,13 @@ func (c *contact) hears(resource string, p presence, now time.Time) bool {
 		delete(c.clients, oldest)
 	}
 	c.clients[resource] = client{p.note, p.priority, now}
+	c.since = now
 	return true
+}
+
+// leave has it followed under a name no more.
+func (c *contact) leave(account string) {
+	c.accounts = slices.DeleteFunc(c.accounts, func(a string) bool { return a == account })
 }
 
 // says is the text of the client with the greatest priority that has one (RFC 6121 §4.7.2.3), of alike ones the newest.

@@ -30,6 +30,16 @@ const (
 // every goroutine has.
 func against(t *testing.T, server func(net.Conn)) (told []string, sent int64, err error) {
 	t.Helper()
+	changes, _, sent, err := heardFrom(t, server)
+	for _, c := range changes {
+		told = append(told, c.Text)
+	}
+	return told, sent, err
+}
+
+// heardFrom gives the changes themselves, and why bob couldn't be followed.
+func heardFrom(t *testing.T, server func(net.Conn)) (changes []callsign.Change, failed error, sent int64, err error) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()
 		counted := &counting{Conn: ours}
@@ -49,12 +59,8 @@ func against(t *testing.T, server func(net.Conn)) (told []string, sent int64, er
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 		defer cancel()
 		follow := make(chan sigsync.Follow, 1)
-		follow <- sigsync.Follow{Accounts: []string{account}}
-		err = p.Watch(ctx, follow, func(changes []callsign.Change) {
-			for _, c := range changes {
-				told = append(told, c.Text)
-			}
-		})
+		follow <- sigsync.Follow{Accounts: []string{account}, Failed: func(_ string, why error) { failed = why }}
+		err = p.Watch(ctx, follow, func(some []callsign.Change) { changes = append(changes, some...) })
 		if ctx.Err() != nil {
 			t.Error("Watch doesn't end by itself")
 		}
@@ -62,7 +68,7 @@ func against(t *testing.T, server func(net.Conn)) (told []string, sent int64, er
 		_ = theirs.Close()
 		all.Wait()
 	})
-	return told, sent, err
+	return changes, failed, sent, err
 }
 
 type counting struct {
@@ -145,6 +151,32 @@ func TestHostileServers(t *testing.T) {
 		}
 		if credentials := strings.Contains(test.why, "credentials"); errors.Is(err, sigsync.ErrCredentials) != credentials {
 			t.Errorf("%s: %v: are the credentials wrong?", sentence, err)
+		}
+	}
+}
+
+// A server that answers late must not make an old text newer than what was pushed meanwhile.
+func TestATextIsAsOldAsWhenItWasHeard(t *testing.T) {
+	changes, _, _, _ := heardFrom(t, says(opened, hi, late, "</stream:stream>"))
+	began := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) // of the bubble
+	if len(changes) != 1 || changes[0].At.Sub(began) > time.Second || changes[0].Stamp != callsign.TimedStamp(changes[0].At) {
+		t.Errorf("told %+v, want it as old as when it was heard, right after %v", changes, began)
+	}
+}
+
+func TestWhomNoServerHasIsTold(t *testing.T) {
+	unreachable := `<presence from='bob@im.test' type='error'><error type='cancel'><remote-server-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></presence>`
+	for sentence, test := range map[string]struct {
+		says []string
+		want error
+	}{
+		"a server that can't be reached":        {[]string{opened, unreachable, fenced, hi, "</stream:stream>"}, sigsync.ErrNoAccount},
+		"one who hasn't consented yet may":      {[]string{opened, `<presence from='bob@im.test' type='unsubscribed'/>`, fenced, "</stream:stream>"}, nil},
+		"one who is there, whatever is told us": {[]string{opened, hi, unreachable, fenced, "</stream:stream>"}, nil},
+	} {
+		changes, failed, _, _ := heardFrom(t, says(test.says...))
+		if !errors.Is(failed, test.want) || failed != nil && len(changes) > 0 {
+			t.Errorf("%s: %v and %+v, want %v", sentence, failed, changes, test.want)
 		}
 	}
 }

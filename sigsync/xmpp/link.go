@@ -296,7 +296,7 @@ func (l *link) tell(c *contact) {
 	}
 	c.told, c.tells = note, true
 	for _, account := range c.accounts {
-		l.changes.Add(change(account, note, time.Now()))
+		l.changes.Add(change(account, note, c.since))
 	}
 }
 
@@ -369,15 +369,22 @@ func (l *link) forget(to jid.JID, c *contact) {
 	}
 }
 
-// follow tells what an account says from now on.
-func (l *link) follow(account string, to jid.JID) {
+// follow tells what an account says from now on, or that it can't be followed.
+func (l *link) follow(account string, to jid.JID, failed func(string, error)) {
 	l.mu.Lock()
 	c := l.contact(to)
 	if !slices.Contains(c.accounts, account) {
 		c.accounts, c.tells = append(c.accounts, account), false
 	}
 	l.mu.Unlock()
-	l.ask(to, func(c *contact, _ bool) { l.tell(c) })
+	l.ask(to, func(c *contact, _ bool) {
+		if c.fails && len(c.clients) == 0 && slices.Contains(c.accounts, account) {
+			c.leave(account) // until it is named again
+			failed(account, errFails)
+			return
+		}
+		l.tell(c)
+	})
 }
 
 // leave follows an account no more.
@@ -388,6 +395,6 @@ func (l *link) leave(account string, to jid.JID) {
 	if c == nil {
 		return
 	}
-	c.accounts = slices.DeleteFunc(c.accounts, func(a string) bool { return a == account })
+	c.leave(account)
 	l.forget(to, c)
 }

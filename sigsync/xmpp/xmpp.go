@@ -1,14 +1,14 @@
 // Package xmpp reads texts from an XMPP server, of its users and of all whom it reaches: as an external component (XEP-0114), a contact
 // whom users let see their presence. A Provider keeps what the accounts that are followed say, and nothing else. While it is used
-// it has one connection with two goroutines; Watch has three more.
+// it has one connection with two goroutines; Watch has two more.
 package xmpp
 
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
 	"mellium.im/xmpp/jid"
 
@@ -42,6 +42,8 @@ func address(account string) (jid.JID, error) {
 	return to.Bare(), nil
 }
 
+var errFails = fmt.Errorf("%w: its server can't be reached, or refuses us", sigsync.ErrNoAccount)
+
 // Read implements sigsync.Provider. An account none of whose clients is there gives no change.
 func (p *Provider) Read(ctx context.Context, accounts []string) ([]callsign.Change, error) {
 	if len(accounts) != 1 {
@@ -69,7 +71,7 @@ func (p *Provider) Read(ctx context.Context, accounts []string) ([]callsign.Chan
 		case len(c.clients) > 0:
 			a.changes = []callsign.Change{change(accounts[0], c.says(), began)}
 		case c.fails:
-			a.err = fmt.Errorf("%w: its server can't be reached, or refuses us", sigsync.ErrNoAccount)
+			a.err = errFails
 		case !c.shows:
 			a.err = fmt.Errorf("%w: it was asked to let %s see its presence", sigsync.ErrNoAccount, l.us)
 		}
@@ -93,26 +95,27 @@ func (p *Provider) Watch(ctx context.Context, follow <-chan sigsync.Follow, put 
 	}
 	defer release()
 	changes := &sigsync.Latest{}
-	l.listen(changes)
-	defer l.listen(nil)
-	running, stop := context.WithCancel(ctx)
-	defer stop()
-	var all errgroup.Group
-	all.Go(func() error { changes.Run(running, put); return nil })
-	all.Go(func() error { p.followAll(running, l, follow); return nil })
-	select {
-	case <-l.ended:
-		err = l.why()
-	case <-ctx.Done():
-	}
-	stop()
-	_ = all.Wait()
-	return err
+	return changes.PutWhile(put, func() error {
+		running, stop := context.WithCancel(ctx)
+		l.listen(changes)
+		defer l.listen(nil)
+		var following sync.WaitGroup
+		defer following.Wait()
+		defer stop()
+		following.Go(func() { p.followAll(running, l, follow) })
+		select {
+		case <-l.ended:
+			return l.why()
+		case <-ctx.Done():
+			return nil
+		}
+	})
 }
 
 // followAll asks what new accounts say, as fast as it may, until ctx ends.
 func (p *Provider) followAll(ctx context.Context, l *link, follow <-chan sigsync.Follow) {
 	limit := rate.NewLimiter(rate.Limit(p.c.PerSecond), 1)
+	failed := func(string, error) {}
 	for {
 		var f sigsync.Follow
 		select {
@@ -120,16 +123,20 @@ func (p *Provider) followAll(ctx context.Context, l *link, follow <-chan sigsync
 		case <-ctx.Done():
 			return
 		}
+		if f.Failed != nil {
+			failed = f.Failed
+		}
 		for _, account := range f.Accounts {
 			to, err := address(account)
 			switch {
-			case err != nil: // Read tells
+			case err != nil:
+				failed(account, err)
 			case f.Gone:
 				l.leave(account, to)
 			case limit.Wait(ctx) != nil:
 				return
 			default:
-				l.follow(account, to)
+				l.follow(account, to, failed)
 			}
 		}
 	}
