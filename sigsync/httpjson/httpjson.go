@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -18,7 +17,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
 
 	"github.com/callsign-as/callsign"
@@ -37,6 +35,7 @@ const (
 type Provider struct {
 	c      Config
 	client *http.Client
+	tokens *tokens // nil: none are needed
 
 	mu         sync.Mutex
 	validators map[string]validator
@@ -65,11 +64,12 @@ func New(c Config, client *http.Client) (*Provider, error) {
 		return nil, fmt.Errorf("oauth2.client_secret: %w", err)
 	}
 	c.Basic.Password = sigsync.Secret(password)
+	p := &Provider{c: c, client: client, validators: map[string]validator{}}
 	if c.OAuth2.TokenURL != "" {
 		credentials := clientcredentials.Config{ClientID: c.OAuth2.ID, ClientSecret: secret, TokenURL: c.OAuth2.TokenURL, Scopes: c.OAuth2.Scopes}
-		client = credentials.Client(context.WithValue(context.Background(), oauth2.HTTPClient, client))
+		p.tokens = &tokens{credentials: credentials, client: client, turn: make(chan struct{}, 1)}
 	}
-	return &Provider{c: c, client: client, validators: map[string]validator{}}, nil
+	return p, nil
 }
 
 // Limits implements sigsync.Provider.
@@ -102,10 +102,6 @@ func (p *Provider) ask(ctx context.Context, accounts []string) (document any, v 
 	}
 	answer, err := p.client.Do(r)
 	if err != nil {
-		var refused *oauth2.RetrieveError
-		if errors.As(err, &refused) && refused.Response.StatusCode < 500 {
-			return nil, v, fmt.Errorf("%w: %s", sigsync.ErrCredentials, refused.Response.Status)
-		}
 		return nil, v, err
 	}
 	defer answer.Body.Close()
@@ -178,6 +174,12 @@ func (p *Provider) request(ctx context.Context, accounts []string) (*http.Reques
 		r.Header.Set("Authorization", "Bearer "+token)
 	case p.c.Basic.User != "":
 		r.SetBasicAuth(p.c.Basic.User, string(p.c.Basic.Password))
+	case p.tokens != nil:
+		token, err := p.tokens.valid(ctx)
+		if err != nil {
+			return nil, err
+		}
+		token.SetAuthHeader(r)
 	}
 	if len(accounts) == 1 {
 		p.mu.Lock()

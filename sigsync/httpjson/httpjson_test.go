@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -303,6 +304,36 @@ func TestATokenIsHadOnceAndRenewed(t *testing.T) {
 	c.OAuth2.Secret = "wrong"
 	if _, err := provider(t, c).Read(t.Context(), []string{"1"}); !errors.Is(err, sigsync.ErrCredentials) {
 		t.Errorf("a wrong secret: %v", err)
+	}
+}
+
+func TestATokenServerThatFails(t *testing.T) {
+	for sentence, test := range map[string]struct {
+		token http.HandlerFunc
+		says  string
+	}{
+		"it never answers":          {func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body); <-r.Context().Done() }, "deadline"},
+		"it fails and says a lot":   {says(http.StatusBadGateway, strings.Repeat("client_secret=s3cret ", 1000)), "502"},
+		"it refuses and says a lot": {says(http.StatusBadRequest, strings.Repeat("client_secret=s3cret ", 1000)), "400"},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			c := service(t, test.token)
+			c.OAuth2.TokenURL, c.OAuth2.ID, c.OAuth2.Secret, c.Timeout = strings.Replace(c.URL, "{account}", "token", 1), "id", "s3cret", 300*time.Millisecond
+			p := provider(t, c)
+			began := time.Now()
+			var all sync.WaitGroup
+			for range 20 { // who waits for a token that another fetches has no more time for that
+				all.Go(func() {
+					if _, err := p.Read(t.Context(), []string{"1"}); err == nil || !strings.Contains(err.Error(), test.says) || strings.Contains(err.Error(), "s3cret") {
+						t.Errorf("%.200v, want an error with %q, and without what the server says", err, test.says)
+					}
+				})
+			}
+			all.Wait()
+			if took := time.Since(began); took > 3*time.Second {
+				t.Errorf("it took %v", took)
+			}
+		})
 	}
 }
 
