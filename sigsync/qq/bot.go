@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/callsign-as/callsign/sigsync"
@@ -22,11 +21,15 @@ type bot struct {
 	name string // its own QQ number, or its URL where we call it
 	api  api
 
-	mu      sync.Mutex        // held while the list of friends is read: others wait, and take what was read
+	turn    chan struct{}     // has room for who reads the list of friends: others wait, and take what was read
 	known   bool              // whether the list has texts
 	tells   bool              // it has
 	friends map[string]string // what each said when the list was read last
 	read    time.Time         // when that began
+}
+
+func newBot(p *Provider, name string, a api) *bot {
+	return &bot{p: p, name: name, api: a, turn: make(chan struct{}, 1)}
 }
 
 func (b *bot) call(ctx context.Context, action string, p params, into any) error {
@@ -70,8 +73,12 @@ func (b *bot) stranger(ctx context.Context, account string) (string, error) {
 
 // friendsSay is what the bot's friends say, and when reading that began; nothing where its list doesn't tell.
 func (b *bot) friendsSay(ctx context.Context) (map[string]string, time.Time, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	select {
+	case b.turn <- struct{}{}:
+		defer func() { <-b.turn }()
+	case <-ctx.Done():
+		return nil, time.Time{}, ctx.Err()
+	}
 	if !b.p.c.Friends || b.known && (!b.tells || time.Since(b.read) < b.p.c.FriendsAge) {
 		return b.friends, b.read, nil
 	}

@@ -29,7 +29,7 @@ const (
 // converse has a bot asked until its websocket ends or ctx does, and says why.
 func (p *Provider) converse(ctx context.Context, name string, conn *websocket.Conn) error {
 	s := &session{conn: conn, calls: map[string]chan answer{}, ended: make(chan struct{})}
-	b := &bot{p: p, name: name, api: s}
+	b := newBot(p, name, s)
 	p.add(b)
 	p.log.Info("a bot is connected", "bot", name)
 	err := s.run(ctx)

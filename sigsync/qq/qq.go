@@ -44,7 +44,7 @@ func New(c Config, log *slog.Logger) (*Provider, error) {
 	if c.Mode == "http" {
 		client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }} // else the token goes elsewhere
 		for _, u := range c.URLs {
-			p.add(&bot{p: p, name: u, api: &httpAPI{u, c.Token, client}})
+			p.add(newBot(p, u, &httpAPI{u, c.Token, client}))
 		}
 	}
 	return p, nil

@@ -325,6 +325,27 @@ func TestAReadOfManyAsksForTheListOnceAndForStrangersOneByOne(t *testing.T) {
 }
 
 // Some builds have the key in each entry of the list and never a text there.
+func TestWhoWaitsForAListThatAnotherReadsWaitsForAsLongAsItMay(t *testing.T) {
+	asked, gone := make(chan struct{}, 10), make(chan struct{})
+	s := serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked <- struct{}{}; <-gone }))
+	c := config("http")
+	c.URLs, c.Timeout = []string{s.URL}, 20*time.Second
+	p, _ := reading(t, c)
+	ctx, cancel := context.WithCancel(t.Context())
+	var other sync.WaitGroup
+	other.Go(func() { _, _ = p.Read(ctx, []string{"10001"}) })
+	<-asked
+	short, stop := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer stop()
+	began := time.Now()
+	if _, err := p.Read(short, []string{"10001"}); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 5*time.Second {
+		t.Errorf("%v after %v, want the end of its own time", err, time.Since(began))
+	}
+	cancel()
+	close(gone)
+	other.Wait()
+}
+
 func TestAListWithoutASingleTextClearsNobody(t *testing.T) {
 	b := peerqq.New("20001", token)
 	b.Listed = true
