@@ -32,5 +32,8 @@ func Choose(notes []Note, languages []string) Note {
 	if _, err := language.Parse(chosen.Lang); err != nil || len(chosen.Lang) > 35 {
 		chosen.Lang = ""
 	}
+	if len(chosen.Text) > maxText { // refused by the intake: no more of it is held until then
+		chosen.Text = strings.Clone(chosen.Text[:maxText+1])
+	}
 	return chosen
 }

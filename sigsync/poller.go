@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"math/bits"
+	"math/rand/v2"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -675,6 +676,9 @@ func (p *poller) fail(account string, now time.Time) {
 	}
 	p.failing[account] = f
 }
+
+// apart is between half of d and d, so that nodes which lost a network at the same time don't come back to it at the same time.
+func apart(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) }
 
 // backoff is first, doubled with each time after the first, up to most.
 func backoff(first time.Duration, times int, most time.Duration) time.Duration {

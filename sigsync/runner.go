@@ -19,7 +19,7 @@ func (p *poller) keepRunning(ctx context.Context, r Runner) {
 		if failures++; time.Since(began) > restMax {
 			failures = 1
 		}
-		rest := backoff(restMin, failures, time.Minute)
+		rest := apart(backoff(restMin, failures, time.Minute))
 		p.log.Warn("the network's connector can't run; it is tried again", "err", err, "again_in", rest)
 		pause(ctx, rest)
 	}

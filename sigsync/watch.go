@@ -39,6 +39,7 @@ func (p *poller) watch(ctx context.Context, w *watched) {
 		if errors.Is(err, ErrCredentials) {
 			rest = backoff(credentialsRest, failures, restMax)
 		}
+		rest = apart(rest)
 		p.log.Warn("the network's changes can't be heard; it is tried again", "err", err, "again_in", rest)
 		p.mu.Lock()
 		p.state.err = err

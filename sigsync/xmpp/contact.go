@@ -15,10 +15,10 @@ type contact struct {
 	accounts []string // as they are linked: two spellings may be one address
 	asking   int      // probes whose answers are not complete: what comes meanwhile may be a part of the truth
 	clients  map[string]client
-	shows    bool // we may see its presence
-	denies   bool // it said that we may not
-	seen     bool // a presence came since it was asked
-	fails    bool // an error did
+	shows    bool      // we may see its presence
+	denies   bool      // it said that we may not
+	seen     bool      // a presence came since it was asked
+	fails    bool      // an error did
 	since    time.Time // when something changed what it says
 	told     sigsync.Note
 	tells    bool // told was told
