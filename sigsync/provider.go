@@ -16,7 +16,9 @@ type Provider interface {
 	// Read asks for the accounts' texts, at most Limits.PerCall. It gives a change for each account that has one to tell: none
 	// of those whose text is as it was when it was read before. Its error is for all of them; what it read before is given with
 	// it. A change is stamped with its version or time in the network, else with the time at which the read began, so that a
-	// slow read never overwrites what was pushed meanwhile. Of a Change it fills Account, Text, Lang, Stamp, At and Expires.
+	// slow read never overwrites what was pushed meanwhile. Of a Change it fills Account, Text, Lang, Stamp, At and Expires. A text with
+	// U+FFFD in it came damaged, and is not taken: decoders of JSON make that of what is no UTF-8 in silence. A Watcher that knows
+	// nothing without its connection gives ErrUnwatched.
 	Read(ctx context.Context, accounts []string) ([]callsign.Change, error)
 }
 
@@ -26,7 +28,8 @@ type Watcher interface {
 	// Watch connects, follows the accounts that come over follow, and gives put what the network tells of them, until ctx ends
 	// (nil) or its connection does (why). It is called again then, after a pause that grows while it fails, and is told all
 	// accounts anew. put returns once the changes are kept or ctx has ended; it may be called from several goroutines, but
-	// Watch returns after the last of them. Changes of accounts that nobody asked for are dropped by the intake.
+	// Watch returns after the last of them. What it heard is stamped with when it was heard, also where it is told again or later.
+	// Changes of accounts that nobody asked for are dropped.
 	Watch(ctx context.Context, follow <-chan Follow, put func([]callsign.Change)) error
 }
 
@@ -45,8 +48,8 @@ type Prover interface {
 	Number(ctx context.Context, account string) (callsign.MSISDN, error)
 }
 
-// Follow names accounts that are to be followed from now on or, if Gone, no longer. Failed, where it isn't nil, may be told of one
-// that can't be followed, and why: it is named again at the next listing.
+// Follow names accounts that are to be followed from now on or, if Gone, no longer. Failed, where it isn't nil, is told of one that can't be
+// followed, and why; it is followed no more then, until it is named again at the next listing.
 type Follow struct {
 	Accounts []string
 	Gone     bool
@@ -68,7 +71,7 @@ var (
 	ErrCredentials = errors.New("the network refuses our credentials")
 	// ErrNoAccount says that the network has no such account, or doesn't show it.
 	ErrNoAccount = errors.New("the network has no such account")
-	// ErrUnwatched says that a Watcher knows nothing without its connection, which this node doesn't have.
+	// ErrUnwatched says that a Watcher knows nothing without its connection; see ReadOnce.
 	ErrUnwatched = errors.New("the network tells nothing but to who is connected, and this node isn't")
 )
 
