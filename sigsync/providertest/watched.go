@@ -50,15 +50,17 @@ func (w *Watched) Again() {
 // Follow has accounts followed; it returns once they were taken.
 func (w *Watched) Follow(accounts ...string) {
 	w.t.Helper()
-	w.tell(sigsync.Follow{Accounts: accounts})
+	w.tell(sigsync.Follow{Accounts: accounts, Failed: w.failed})
 }
 
 // Leave has them followed no more; it returns once that was taken, and all that was told to follow before was done.
 func (w *Watched) Leave(accounts ...string) {
 	w.t.Helper()
-	w.tell(sigsync.Follow{Accounts: accounts, Gone: true})
+	w.tell(sigsync.Follow{Accounts: accounts, Gone: true, Failed: w.failed})
 	w.tell(sigsync.Follow{})
 }
+
+func (w *Watched) failed(account string, why error) { w.t.Logf("%s can't be followed: %v", account, why) }
 
 func (w *Watched) tell(f sigsync.Follow) {
 	w.t.Helper()

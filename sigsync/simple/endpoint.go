@@ -122,6 +122,8 @@ func (e *endpoint) serving(ctx context.Context, network string) error {
 		}
 		select {
 		case <-time.After(time.Millisecond):
+		case <-e.ended:
+			return e.err
 		case <-ctx.Done():
 			e.Close()
 			return ctx.Err()
@@ -199,10 +201,7 @@ func (e *endpoint) request(d *dialog, expires time.Duration) (*sip.Request, erro
 	if err != nil {
 		return nil, fmt.Errorf("simple: the SUBSCRIBE: %w", err)
 	}
-	r, isRequest := m.(*sip.Request)
-	if !isRequest {
-		return nil, fmt.Errorf("simple: %q is no SUBSCRIBE", b.String())
-	}
+	r := m.(*sip.Request) // as its first line begins with a method
 	r.SetTransport(strings.ToUpper(network))
 	r.SetDestination(e.c.Agent)
 	return r, nil

@@ -32,9 +32,6 @@ func (p *Provider) Limits() sigsync.Limits { return p.c.Limits() }
 
 // Read implements sigsync.Provider. Somebody who has no note and is not there gives no change.
 func (p *Provider) Read(ctx context.Context, accounts []string) ([]callsign.Change, error) {
-	if len(accounts) != 1 {
-		return nil, fmt.Errorf("simple: %d accounts in one call, 1 may be", len(accounts))
-	}
 	uri, err := p.c.address(accounts[0])
 	if err != nil {
 		return nil, err

@@ -391,10 +391,8 @@ func (l *link) follow(account string, to jid.JID, failed func(string, error)) {
 func (l *link) leave(account string, to jid.JID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	c := l.contacts[to.String()]
-	if c == nil {
-		return
+	if c := l.contacts[to.String()]; c != nil {
+		c.leave(account)
+		l.forget(to, c)
 	}
-	c.leave(account)
-	l.forget(to, c)
 }

@@ -46,9 +46,6 @@ var errFails = fmt.Errorf("%w: its server can't be reached, or refuses us", sigs
 
 // Read implements sigsync.Provider. An account none of whose clients is there gives no change.
 func (p *Provider) Read(ctx context.Context, accounts []string) ([]callsign.Change, error) {
-	if len(accounts) != 1 {
-		return nil, fmt.Errorf("xmpp: %d accounts in one call, 1 may be", len(accounts))
-	}
 	to, err := address(accounts[0])
 	if err != nil {
 		return nil, err
@@ -115,7 +112,6 @@ func (p *Provider) Watch(ctx context.Context, follow <-chan sigsync.Follow, put 
 // followAll asks what new accounts say, as fast as it may, until ctx ends.
 func (p *Provider) followAll(ctx context.Context, l *link, follow <-chan sigsync.Follow) {
 	limit := rate.NewLimiter(rate.Limit(p.c.PerSecond), 1)
-	failed := func(string, error) {}
 	for {
 		var f sigsync.Follow
 		select {
@@ -123,20 +119,17 @@ func (p *Provider) followAll(ctx context.Context, l *link, follow <-chan sigsync
 		case <-ctx.Done():
 			return
 		}
-		if f.Failed != nil {
-			failed = f.Failed
-		}
 		for _, account := range f.Accounts {
 			to, err := address(account)
 			switch {
 			case err != nil:
-				failed(account, err)
+				f.Failed(account, err)
 			case f.Gone:
 				l.leave(account, to)
 			case limit.Wait(ctx) != nil:
 				return
 			default:
-				l.follow(account, to, failed)
+				l.follow(account, to, f.Failed)
 			}
 		}
 	}
