@@ -60,7 +60,9 @@ func (w *Watched) Leave(accounts ...string) {
 	w.tell(sigsync.Follow{})
 }
 
-func (w *Watched) failed(account string, why error) { w.t.Logf("%s can't be followed: %v", account, why) }
+func (w *Watched) failed(account string, why error) {
+	w.t.Logf("%s can't be followed: %v", account, why)
+}
 
 func (w *Watched) tell(f sigsync.Follow) {
 	w.t.Helper()
