@@ -14,6 +14,8 @@ const (
 	// followAtOnce bounds the accounts of one Follow; a listing goes over all phases in listSteps.
 	followAtOnce = 1000
 	listSteps    = 256
+	// lookAgain is how often it is seen whether the parts are still this node's.
+	lookAgain = time.Second
 	// relistAfter is the least between two listings, however many accounts are linked meanwhile.
 	relistAfter = 5 * time.Second
 )
@@ -22,9 +24,16 @@ var errWatchEnded = errors.New("the connector ended its connection")
 
 // watch has a Watcher follow this node's accounts until ctx ends, with a pause that grows while its connection fails.
 func (p *poller) watch(ctx context.Context, w *watched) {
-	for failures := 0; ctx.Err() == nil; {
+	alone := w.slots != nil || p.limits.OneNode
+	for failures, ours := 0, false; ctx.Err() == nil; {
 		if len(w.held(p)) == 0 {
-			pause(ctx, time.Second)
+			ours = false
+			pause(ctx, lookAgain)
+			continue
+		}
+		if alone && !ours { // whoever had it ends its connection when it looks again
+			ours = true
+			pause(ctx, 2*lookAgain)
 			continue
 		}
 		began := time.Now()
@@ -130,7 +139,7 @@ func (f *following) feed(ctx context.Context) {
 			select {
 			case l := <-wanted:
 				f.add(ctx, []callsign.Linked{l})
-			case <-time.After(time.Second):
+			case <-time.After(lookAgain):
 			case <-ctx.Done():
 			}
 		}
