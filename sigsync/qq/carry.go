@@ -127,7 +127,8 @@ func (s *session) call(ctx context.Context, action string, p params) (json.RawMe
 		s.mu.Unlock()
 	}()
 	if err := s.write(map[string]any{"action": action, "params": p, "echo": echo}); err != nil {
-		return nil, err
+		<-s.ended // as it is closed: the bot may have said why before
+		return nil, fmt.Errorf("%w: %w", s.over, err)
 	}
 	select {
 	case a := <-call:
