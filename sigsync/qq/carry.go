@@ -134,7 +134,12 @@ func (s *session) call(ctx context.Context, action string, p params) (json.RawMe
 	case a := <-call:
 		return a.Data, a.err()
 	case <-s.ended:
-		return nil, s.over
+		select {
+		case a := <-call: // it came before the end
+			return a.Data, a.err()
+		default:
+			return nil, s.over
+		}
 	case <-ctx.Done():
 		return nil, fmt.Errorf("the bot doesn't answer %s: %w", action, ctx.Err())
 	}
