@@ -164,6 +164,9 @@ func says(t *testing.T, p *qq.Provider, account, want string) callsign.Change {
 }
 
 func TestWhatAnAccountSaysIsReadEveryWay(t *testing.T) {
+	if named := os.Getenv("CALLSIGN_TEST_QQ"); named != "" {
+		t.Run("a real bot", func(t *testing.T) { isRead(t, real(t, named)) })
+	}
 	for way, reach := range ways {
 		for what, bot := range map[string]func(*peerqq.Bot){
 			"one by one, long_nick":      func(*peerqq.Bot) {},
@@ -210,30 +213,27 @@ func isRead(t *testing.T, to target) {
 	}
 }
 
-// CALLSIGN_TEST_QQ names a real bot: see README.md.
-func TestARealBotIsReadTheSameWay(t *testing.T) {
-	named := os.Getenv("CALLSIGN_TEST_QQ")
-	if named == "" {
-		t.Skip("CALLSIGN_TEST_QQ names no bot: see sigsync/qq/README.md")
-	}
-	real := struct {
+// real is the bot that CALLSIGN_TEST_QQ names: see README.md.
+func real(t *testing.T, named string) target {
+	t.Helper()
+	bot := struct {
 		Mode, URL, Listen, Token, Account, Change string
 	}{Mode: "http"}
-	if err := yaml.Unmarshal([]byte(named), &real); err != nil || real.Account == "" || real.Change == "" {
+	if err := yaml.Unmarshal([]byte(named), &bot); err != nil || bot.Account == "" || bot.Change == "" {
 		t.Fatalf("CALLSIGN_TEST_QQ: %v: account and change must be there, see sigsync/qq/README.md", err)
 	}
 	c := qq.DefaultConfig()
-	c.Mode, c.Listen, c.Token, c.FriendsAge, c.Timeout = real.Mode, real.Listen, sigsync.Secret(real.Token), time.Second, 30*time.Second
-	if real.URL != "" {
-		c.URLs = []string{real.URL}
+	c.Mode, c.Listen, c.Token, c.FriendsAge, c.Timeout = bot.Mode, bot.Listen, sigsync.Secret(bot.Token), time.Second, 30*time.Second
+	if bot.URL != "" {
+		c.URLs = []string{bot.URL}
 	}
-	isRead(t, target{c, real.Account, func(text string) {
-		change := exec.CommandContext(t.Context(), "sh", "-c", real.Change)
+	return target{c, bot.Account, func(text string) {
+		change := exec.CommandContext(t.Context(), "sh", "-c", bot.Change)
 		change.Env = append(os.Environ(), "TEXT="+text)
 		if out, err := change.CombinedOutput(); err != nil {
 			t.Fatalf("change: %v\n%s", err, out)
 		}
-	}})
+	}}
 }
 
 func TestWhatCanNotBeReadIsSaidEveryWay(t *testing.T) {
