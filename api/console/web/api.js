@@ -10,27 +10,30 @@ export const key = {
 
 // Problem is what the API answers where it can't do what it was asked for (RFC 9457).
 export class Problem extends Error {
-  constructor(status, { code = '', detail = '' } = {}) {
+  constructor(status, { code = '', detail = '', errors = [] } = {}) {
     super(detail || `HTTP ${status}`);
     this.status = status;
     this.code = code;
+    this.errors = errors; // each part of the request that was refused: {location, message}
   }
 }
 
 const bearer = () => ({ Authorization: `Bearer ${key.get()}` });
 
-export async function ask(method, path, body, headers = {}) {
+// tagged asks for what has an ETag, and sends the one that was read, so that nobody's change is written over unseen.
+export async function tagged(method, path, body, tag = '') {
   const response = await fetch(path, {
     method, cache: 'no-store', body: body === undefined ? undefined : JSON.stringify(body),
-    headers: { ...bearer(), ...(body !== undefined && { 'Content-Type': 'application/json' }), ...headers },
+    headers: { ...bearer(), ...(body !== undefined && { 'Content-Type': 'application/json' }), ...(tag && { 'If-Match': tag }) },
   });
   const text = await response.text();
   let answer = null;
   try { answer = text ? JSON.parse(text) : null; } catch { /* a proxy's page: the status tells */ }
   if (!response.ok) throw new Problem(response.status, answer ?? {});
-  return answer;
+  return { answer, tag: response.headers.get('ETag') ?? '' };
 }
 
+export const ask = async (method, path, body) => (await tagged(method, path, body)).answer;
 export const get = (path) => ask('GET', path);
 
 // query is a path with the parameters that have a value.

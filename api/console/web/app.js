@@ -1,6 +1,6 @@
 // The console's frame: who is signed in, which page is open, in which language and light.
 
-import { h, field } from './dom.js';
+import { add, h, field } from './dom.js';
 import { get, key, live, Problem } from './api.js';
 import { has, languages, language, speak, t } from './i18n.js';
 import { Live } from './calls.js';
@@ -10,12 +10,14 @@ import { subscribersPage, subscriberPage } from './page-subscribers.js';
 import { healthPage } from './page-health.js';
 import { reviewsPage } from './page-reviews.js';
 import { keysPage, auditPage } from './page-keys.js';
+import { policyPage } from './page-policy.js';
+import { optOutsPage } from './page-optouts.js';
 
 const THEME = 'callsign.theme';
 const themes = ['auto', 'light', 'dark'];
 const pages = [
   { name: 'live', show: livePage }, { name: 'calls', show: callsPage, one: callPage }, { name: 'subscribers', show: subscribersPage, one: subscriberPage },
-  { name: 'reviews', show: reviewsPage }, { name: 'health', show: healthPage }, { name: 'keys', show: keysPage, admin: true }, { name: 'audit', show: auditPage, admin: true },
+  { name: 'policy', show: policyPage }, { name: 'optouts', show: optOutsPage }, { name: 'reviews', show: reviewsPage }, { name: 'health', show: healthPage }, { name: 'keys', show: keysPage, admin: true }, { name: 'audit', show: auditPage, admin: true },
 ];
 
 // session is what the pages share; it ends with the key.
@@ -65,8 +67,13 @@ function say(text, bad = false) {
 
 function problem(error) {
   if (error instanceof Problem && error.status === 401) end(t('signin.ended'));
-  else if (error instanceof SyntaxError) say(t('problem.no_json'), true);
-  else say(error instanceof Problem ? (has(`problem.${error.code}`) ? t(`problem.${error.code}`) : error.message) : t('problem.unreachable'), true);
+  else say(worded(error), true);
+}
+
+// worded is what a person reads of a problem: our word for it, with what the API says of this one where the word has a place for that.
+function worded(error) {
+  if (!(error instanceof Problem)) return t('problem.unreachable');
+  return has(`problem.${error.code}`) ? t(`problem.${error.code}`, { detail: error.message }) : error.message;
 }
 
 const refusals = { 401: 'signin.wrong', 403: 'signin.role' };
@@ -120,7 +127,7 @@ async function draw(why = '') {
   const allowed = pages.filter((p) => !p.admin || session.admin);
   const page = allowed.find((p) => p.name === name) ?? allowed[0];
   const heading = h('h1', { tabindex: -1 }, t(`page.${page.name}`));
-  const main = h('div', { class: `page page-${page.name}` });
+  const main = h('div', { class: `page page-${page.name}`, 'data-loading': t('loading') });
   document.title = `${t(`page.${page.name}`)} · Callsign`;
   document.body.replaceChildren(
     h('a', { class: 'skip', href: '#main', onclick: (e) => { e.preventDefault(); heading.focus(); } }, t('skip')),
@@ -136,7 +143,9 @@ async function draw(why = '') {
   try {
     await (one && page.one ? page.one : page.show)(main, { ...session, closed: close.signal, connectedNow: () => session?.connected }, one);
   } catch (error) {
-    if (!close.signal.aborted) problem(error);
+    if (close.signal.aborted) return;
+    if (error instanceof Problem && error.status === 401) return problem(error);
+    add(main, h('div', { class: 'card', role: 'alert' }, h('p', { class: 'bad' }, worded(error)), h('button', { type: 'button', onclick: () => draw() }, t('retry'))));
   }
 }
 

@@ -1,6 +1,6 @@
 // What a call's timeline says: how far it came, what the caller's phone shows, and who sent what to whom. No element is made here.
 
-const FORM = /^(flash|ussd) (gsm7|ucs2) (\d+)\/(\d+)( cut)?/;
+const FORM = /^(flash|ussd) (\w+) (\d+)\/(\d+)( cut)?/;
 const SHOWN = /^(DELIVRD|CONFIRMED)\b/;
 
 const lastOf = (events, ...kinds) => events.findLast((e) => kinds.includes(e.kind));

@@ -6,6 +6,12 @@ import { t, told, clock, has } from './i18n.js';
 
 const explained = { skipped: 'reason', failed: 'reason', ended: 'ended' };
 
+// policyText names the text of a policy that an event's origin is, if it is one.
+export function policyText(origin = '') {
+  const name = /^policy\/(.+)/.exec(origin)?.[1];
+  return name && t('timeline.by_policy', { name });
+}
+
 // words are what a person reads of an event beside the protocol's own word.
 function words(event) {
   if (event.kind === 'decided' || event.kind === 'submitted') return event.text;
@@ -29,7 +35,7 @@ function rung(event, since) {
     h('div', { class: 'said' },
       h('span', { class: 'sr' }, `${route}: `), h('strong', {}, kind), name && from !== to && h('span', { class: 'sr' }, ` ${name}`),
       words(event) && h('span', { dir: 'auto', class: event.text ? 'quote' : 'why' }, words(event)),
-      event.kind === 'decided' && h('small', {}, t('timeline.agreed')),
+      event.kind === 'decided' && h('small', {}, policyText(event.reason) ?? t('timeline.agreed')),
       event.kind === 'submitted' && event.reason && h('small', {}, event.reason),
       event.wire && h('details', {}, h('summary', {}, t('timeline.octets')), h('pre', { tabindex: 0 }, octets(event.wire)))));
 }

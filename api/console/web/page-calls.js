@@ -4,7 +4,7 @@ import { add, h, field, table } from './dom.js';
 import { ask, get, query } from './api.js';
 import { screenOf, screenOfWhatIf, stateOf } from './calls.js';
 import { phone } from './phone.js';
-import { ladder } from './ladder.js';
+import { ladder, policyText } from './ladder.js';
 import { people, pill } from './page-live.js';
 import { t, told, dateTime } from './i18n.js';
 
@@ -41,7 +41,7 @@ export async function callPage(main, app, id) {
   const facts = [
     [t('calls.at'), dateTime(call.at)], [t('calls.who'), people(call)],
     [t('calls.access'), call.access ? `${call.access} (${told('from', call.access_from)})` : t('calls.unknown')],
-    by && [t('call.said_by'), [by.origin, by.network && ` · ${by.network} ${by.account}`, by.at && ` · ${dateTime(by.at)}`]],
+    by && [t('call.said_by'), [policyText(by.origin) ?? by.origin, by.network && ` · ${by.network} ${by.account}`, by.at && ` · ${dateTime(by.at)}`]],
     call.sip_call_id && ['Call-ID', call.sip_call_id],
   ];
   add(main, h('p', {}, h('a', { href: '#/calls' }, t('call.all')), ' ', pill(stateOf(events))),
@@ -50,6 +50,12 @@ export async function callPage(main, app, id) {
       h('section', { 'aria-label': t('timeline.title') }, ladder(events)),
       h('section', { 'aria-label': t('live.phone') }, phone(screenOf(call, events)))),
     call.caller && call.callee && h('section', { class: 'card' }, h('h2', {}, t('whatif.today')), whatIf(app, call)));
+}
+
+// ruleName is what a rule asks; one of the subscriber's has its own name, or its place.
+function ruleName(rule) {
+  const place = /^rules\[(\d+)\]$/.exec(rule);
+  return place ? t('policy.rule_n', { n: Number(place[1]) + 1 }) : told('rule', rule);
 }
 
 // whatIf asks what a call would show, and draws the phone; fixed is a call that was, of which nothing is asked.
@@ -66,7 +72,8 @@ export function whatIf(app, fixed = {}) {
     if (time) asked.at = time;
     try {
       const result = await ask('POST', '/v1/whatif', asked);
-      const rules = (result.rules ?? []).map((r) => [r.rule, r.verdict ?? r.refusal ?? '']).filter(([rule]) => rule);
+      const rules = (result.rules ?? []).map(({ rule, verdict, refusal }) => [h('span', { dir: 'auto' }, ruleName(rule)),
+        h('span', { class: `verdict verdict-${verdict}` }, [told('verdict', verdict), refusal && told('reason', refusal)].filter(Boolean).join(': '))]);
       found.replaceChildren(phone(screenOfWhatIf({ ...asked, at: time || Date.now() }, result)), h('div', {},
         h('h3', {}, t(result.show ? 'whatif.shows' : 'whatif.shows_nothing')), !result.show && h('p', {}, told('reason', result.refusal)),
         rules.length ? table(t('whatif.rules'), [t('whatif.rule'), t('whatif.verdict')], rules) : h('ul', { class: 'reasons' }, (result.reasons ?? []).map((r) => h('li', {}, r)))));

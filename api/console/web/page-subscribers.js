@@ -3,6 +3,7 @@
 import { add, h, field, table } from './dom.js';
 import { ask, get, query } from './api.js';
 import { whatIf } from './page-calls.js';
+import { policyEditor } from './page-policy.js';
 import { t, told, dateTime } from './i18n.js';
 
 const path = (number) => `/v1/subscribers/${encodeURIComponent(number)}`;
@@ -43,7 +44,7 @@ export async function subscriberPage(main, app, number) {
   const accountPath = (a) => `${path(s.msisdn)}/accounts/${encodeURIComponent(a.network)}/${encodeURIComponent(a.account)}`;
   const rows = s.accounts.map((a) => [a.network, a.account, h('span', { dir: 'auto' }, a.shown || t('account.nothing')),
     a.review ? h('span', { class: `pill review-${a.review}` }, t(`review.${a.review}`)) : '', dateTime(a.at), a.origin ?? '',
-    a.network !== 'manual' && h('button', { type: 'button', 'aria-label': t('account.unlink_which', { account: `${a.network} ${a.account}` }), onclick: act(() => ask('DELETE', accountPath(a)), t('account.unlinked')) }, t('account.unlink'))]);
+    a.network !== 'manual' && a.network !== 'policy' && h('button', { type: 'button', 'aria-label': t('account.unlink_which', { account: `${a.network} ${a.account}` }), onclick: act(() => ask('DELETE', accountPath(a)), t('account.unlinked')) }, t('account.unlink'))]);
   add(main, h('p', {}, h('a', { href: '#/subscribers' }, t('subscriber.all'))),
     h('p', { class: 'who' }, h('b', {}, s.msisdn), ' ', s.name),
     h('section', { class: 'card' }, h('h2', {}, t('subscriber.accounts')),
@@ -52,7 +53,7 @@ export async function subscriberPage(main, app, number) {
         network.all, account.all, h('button', {}, t('account.link')))),
     h('section', { class: 'card' }, h('h2', {}, t('subscriber.by_hand')),
       h('form', { onsubmit: act(() => ask('PUT', `${path(s.msisdn)}/signature`, { text: text.input.value }), (a) => told('status', a.status)) }, text.all, h('button', { class: 'primary' }, t('save')))),
-    await Promise.all([links(app, s, act), policy(app, s, act)]),
+    await Promise.all([links(app, s, act), policy(app, s)]),
     h('section', { class: 'card' }, h('h2', {}, t('whatif.title')), whatIf(app, { callee: s.msisdn })),
     h('p', {}, h('button', { type: 'button', onclick: () => app.go('#/calls') }, t('subscriber.calls'))));
 }
@@ -91,18 +92,14 @@ async function links(app, s, act) {
     h('form', { class: 'inline', onsubmit: submit }, network.all, account.all, proof.all, h('button', {}, t('links.ask'))), code);
 }
 
-// policy is edited as the API writes it.
-async function policy(app, s, act) {
-  const own = '/v1/subscribers/{msisdn}/policy';
-  if (!app.offers(own)) return null;
-  const now = await get(`${path(s.msisdn)}/policy`).catch(absent);
-  const json = field(t('policy.json'), { rows: 10, class: 'code', spellcheck: 'false', value: now ? JSON.stringify(now, null, 2) : '' }, 'textarea');
-  const put = () => {
-    let policy;
-    try { policy = JSON.parse(json.input.value); } catch { return Promise.reject(new SyntaxError()); }
-    return ask('PUT', `${path(s.msisdn)}/policy`, policy);
+// policy is the subscriber's own, with what became of each of its texts.
+async function policy(app, s) {
+  if (!app.offers('/v1/subscribers/{msisdn}/policy')) return null;
+  let { accounts } = s;
+  const about = (name) => {
+    const said = accounts.find((a) => a.network === 'policy' && a.account === `${s.msisdn.slice(1)}/${name}`);
+    return said?.review ? h('span', { class: `pill review-${said.review}` }, t(`review.${said.review}`)) : null;
   };
-  return h('section', { class: 'card' }, h('h2', {}, t('policy.title')), !now && h('p', { class: 'empty' }, t('policy.none')),
-    h('form', { onsubmit: act(put, t('policy.saved')) }, json.all, h('button', { class: 'primary' }, t('save')),
-      now && h('button', { type: 'button', onclick: act(() => ask('DELETE', `${path(s.msisdn)}/policy`), t('policy.removed')) }, t('policy.remove'))));
+  const saved = async () => { ({ accounts } = await get(path(s.msisdn))); };
+  return h('section', { class: 'card' }, h('h2', {}, t('policy.title')), await policyEditor(app, `${path(s.msisdn)}/policy`, { kind: 'subscriber', about, saved }));
 }
