@@ -179,6 +179,7 @@ const states = {
   'another receipt says that it was not': [[sent, e('receipt', 'EXPIRED (err:1)')], 'failed', 'calling'],
   'a link refused it and another took it': [[sent, e('failed', 'x'), sent, e('accepted')], 'sent', 'calling'],
   'a rule refused it': [[e('skipped', 'no_caller'), e('ended', 'the caller hung up')], 'nothing', 'ended'],
+  'what is shown nothing is followed no further': [[e('invite'), e('skipped', 'rule')], 'nothing', 'left'],
   'it was taken back': [[sent, e('accepted'), e('withdrawn')], 'nothing', 'calling'],
 };
 for (const [sentence, [events, state, phase]] of Object.entries(states)) deepEqual([stateOf(events), phaseOf(events)], [state, phase], sentence);

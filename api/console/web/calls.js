@@ -21,7 +21,8 @@ export function stateOf(events) {
 export function phaseOf(events) {
   if (lastOf(events, 'ended')) return 'ended';
   if (lastOf(events, 'answered')) return 'answered';
-  return lastOf(events, 'ringing') ? 'ringing' : 'calling';
+  if (lastOf(events, 'ringing')) return 'ringing';
+  return lastOf(events, 'skipped') ? 'left' : 'calling'; // a call that is shown nothing is followed no further
 }
 
 // screenOf is what the caller's phone shows: the text that was sent last, as it was coded and cut, or why there is none.

@@ -2,6 +2,9 @@
 
 const SVG = 'http://www.w3.org/2000/svg';
 
+// plain shows the characters that would turn others around, and hide what a text says.
+const plain = (text) => text.replace(/[\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
+
 function fill(element, props, children) {
   for (const [name, value] of Object.entries(props ?? {})) {
     if (value === undefined || value === null || value === false) continue;
@@ -10,7 +13,7 @@ function fill(element, props, children) {
     else element.setAttribute(name, value === true ? '' : value);
   }
   for (const child of children.flat(Infinity)) {
-    if (child !== undefined && child !== null && child !== false) element.append(child);
+    if (child !== undefined && child !== null && child !== false) element.append(typeof child === 'string' ? plain(child) : child);
   }
   return element;
 }
@@ -24,7 +27,14 @@ export const svg = (name, props, ...children) => fill(document.createElementNS(S
 export function table(label, headings, rows) {
   return h('div', { class: 'scroll', role: 'region', 'aria-label': label, tabindex: 0 },
     h('table', {}, h('thead', {}, h('tr', {}, headings.map((text) => h('th', { scope: 'col' }, text)))),
-      h('tbody', {}, rows.map((cells) => h('tr', {}, cells.map((cell) => h('td', {}, cell)))))));
+      h('tbody', {}, rows.map((cells) => h('tr', {}, cells.map(cell))))));
+}
+
+// cell is as wide as what it says, but what is long is broken.
+function cell(said) {
+  const td = h('td', {}, said);
+  if (td.textContent.length > 40) td.className = 'long';
+  return td;
 }
 
 let fields = 0;

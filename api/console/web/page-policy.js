@@ -17,7 +17,7 @@ const parts = {
 };
 
 export async function policyPage(main, app) {
-  add(main, h('p', { class: 'muted' }, t('policy.of_all')), await policyEditor(app, '/v1/policy', { kind: 'tenant' }));
+  add(main, h('p', { class: 'muted' }, t('policy.of_all')), h('section', { class: 'card' }, await policyEditor(app, '/v1/policy', { kind: 'tenant' })));
 }
 
 // policyEditor edits the policy at a path. about tells of a text by its name what stands beside it.

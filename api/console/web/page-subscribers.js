@@ -13,7 +13,7 @@ export async function subscribersPage(main, app) {
   const found = h('div', { 'aria-live': 'polite' });
   async function list(after = '') {
     const { items, next } = await get(query('/v1/subscribers', { after, limit: 50 }));
-    const rows = items.map((s) => [h('a', { href: `#/subscribers/${s.msisdn}` }, s.msisdn), s.name, s.accounts.map((a) => a.network).join(', '),
+    const rows = items.map((s) => [h('a', { href: `#/subscribers/${s.msisdn}` }, s.msisdn), h('bdi', {}, s.name), [...new Set(s.accounts.map((a) => a.network))].join(', '),
       h('span', { dir: 'auto' }, newest(s)?.shown ?? '')]);
     found.replaceChildren(rows.length ? table(t('page.subscribers'), [t('subscriber.number'), t('subscriber.name'), t('subscriber.accounts'), t('subscriber.shown')], rows) : h('p', { class: 'empty' }, t('subscriber.none')),
       ...(next ? [h('button', { type: 'button', onclick: () => list(next).catch(app.problem) }, t('next'))] : []));
@@ -46,7 +46,7 @@ export async function subscriberPage(main, app, number) {
     a.review ? h('span', { class: `pill review-${a.review}` }, t(`review.${a.review}`)) : '', dateTime(a.at), a.origin ?? '',
     a.network !== 'manual' && a.network !== 'policy' && h('button', { type: 'button', 'aria-label': t('account.unlink_which', { account: `${a.network} ${a.account}` }), onclick: act(() => ask('DELETE', accountPath(a)), t('account.unlinked')) }, t('account.unlink'))]);
   add(main, h('p', {}, h('a', { href: '#/subscribers' }, t('subscriber.all'))),
-    h('p', { class: 'who' }, h('b', {}, s.msisdn), ' ', s.name),
+    h('p', { class: 'who' }, h('b', {}, s.msisdn), ' ', h('bdi', {}, s.name)),
     h('section', { class: 'card' }, h('h2', {}, t('subscriber.accounts')),
       rows.length ? table(t('subscriber.accounts'), [t('account.network'), t('account.account'), t('account.says'), t('account.review'), t('account.at'), t('account.origin'), t('actions')], rows) : h('p', { class: 'empty' }, t('account.none')),
       h('form', { class: 'inline', onsubmit: act(() => ask('PUT', accountPath({ network: network.input.value, account: account.input.value })), t('account.linked')) },
