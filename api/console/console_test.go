@@ -156,7 +156,7 @@ func TestTheConsoleIsServed(t *testing.T) {
 func TestWhatATimelineSays(t *testing.T) {
 	node := peer.Program(t, "node", "nodejs")
 	dir := t.TempDir()
-	for name, text := range map[string]string{"calls.mjs": read(t, "calls.js"), "table.mjs": table} {
+	for name, text := range map[string]string{"calls.mjs": read(t, "calls.js"), "policy.mjs": read(t, "policy.js"), "table.mjs": table} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -168,6 +168,7 @@ func TestWhatATimelineSays(t *testing.T) {
 
 const table = `
 import { Live, octets, phaseOf, rungOf, screenOf, screenOfWhatIf, stateOf } from './calls.mjs';
+import { list, placed, put, rename, split } from './policy.mjs';
 import { deepEqual } from 'node:assert/strict';
 const e = (kind, reason, more = {}) => ({ kind, reason, at: '2026-01-01T12:00:00Z', ...more });
 const sent = e('submitted', 'flash ucs2 70/70 cut, part 1 of 2', { text: 'hi', link: 'a' });
@@ -211,4 +212,23 @@ live.line({ call: id(9), ...e('invite') });
 live.line({ call: id(9), ...e('invite') });
 live.line({ call: id(0), ...e('invite') });
 deepEqual(live.calls.get(id(9)).events.map((x) => x.kind), ['invite', 'ringing'], 'lines stand once, in order of their times');
+
+// Where in a policy's forms a problem of the API stands, and what of it.
+const parts = {
+  'body.rules[0].show': ['rules[0]', 'said'], 'body.per_day': ['per_day', 'said'], body: ['body', 'said'],
+  "it can't be used: rules[1] is from \"25:00\"": ['rules[1]', 'is from "25:00"'], 'blackouts[0]: days has "x"': ['blackouts[0]', 'days has "x"'],
+  "it can't be used: rules[12]: callers is \"x\"": ['rules[12]', 'callers is "x"'], "it can't be used: default is \"x\"": ['default', 'default is "x"'],
+  'a pause is from 2 to 1': ['pauses', 'a pause is from 2 to 1'], 'there are 3 rules: the operator allows 2': ['rules', 'there are 3 rules: the operator allows 2'],
+  'the text a: write less': ['texts', 'the text a: write less'], 'per_day is 2 and max_rules 3': ['per_day', 'per_day is 2 and max_rules 3'], '': ['', ''],
+};
+for (const [said, [part, message]] of Object.entries(parts)) {
+  const problem = said.startsWith('body') ? { errors: [{ location: said, message: 'said' }] } : { errors: [], message: said };
+  deepEqual(placed(problem), [{ part, message }], said);
+}
+const policy = { texts: { a: 1, b: 2 }, rules: [{ show: 'a' }, { show: 'b' }, null, 'x'], default: 'a', status: { show: 'a' } };
+rename(policy, 'a', 'c');
+deepEqual(policy, { texts: { c: 1, b: 2 }, rules: [{ show: 'c' }, { show: 'b' }, null, 'x'], default: 'c', status: { show: 'c' } });
+for (const nothing of ['', false, 0, [], {}, undefined]) { put(policy, 'default', nothing); deepEqual('default' in policy, false); }
+deepEqual(split(' +1,  +2* ;@family、withheld，'), ['+1', '+2*', '@family', 'withheld']);
+deepEqual([list('x'), list(undefined), list([1])], [[], [], [1]], 'what is no list has nothing in it');
 `

@@ -33,5 +33,6 @@ const saying = [[/^a pause /, 'pauses'], [/^there are \d+ rules/, 'rules'], [/^t
 export function placed(problem) {
   if (problem.errors.length) return problem.errors.map(({ location, message }) => ({ part: PLACE.exec(location)?.[1] ?? '', message }));
   const message = problem.message.replace(/^it can't be used: /, '');
-  return [{ part: saying.find(([begins]) => begins.test(message))?.[1] ?? PLACE.exec(message)?.[1] ?? '', message }];
+  const part = saying.find(([begins]) => begins.test(message))?.[1] ?? PLACE.exec(message)?.[1] ?? '';
+  return [{ part, message: part.endsWith(']') ? message.slice(part.length).replace(/^:? /, '') : message }]; // its row has a number of its own
 }

@@ -86,7 +86,7 @@ func (b *browser) is(what, script string) {
 	var last bool
 	deadline := time.Now().Add(20 * time.Second)
 	for !last {
-		b.run(chromedp.Evaluate(script, &last))
+		b.run(chromedp.Evaluate("!!("+script+")", &last))
 		if time.Now().After(deadline) {
 			b.run(chromedp.ActionFunc(func(context.Context) error { return fmt.Errorf("waited in vain for %s: %s", what, script) }))
 		}
@@ -109,10 +109,24 @@ func (b *browser) open(hash string) {
 // press presses the button that has a text.
 func (b *browser) press(text string) {
 	b.t.Helper()
-	const button = `[...document.querySelectorAll('button, summary, nav a, .stage a')].find((e) => e.textContent.trim() === %q && !e.disabled)`
-	script := fmt.Sprintf(button, text)
+	b.pressIn("body", text)
+}
+
+// pressIn presses the button within what a selector finds that has a text, or a name for those who hear it.
+func (b *browser) pressIn(where, text string) {
+	b.t.Helper()
+	const button = `[...document.querySelectorAll(':is(%s) :is(button, summary, nav a, .stage a)')].find((e) => [e.textContent.trim(), e.ariaLabel].includes(%q) && !e.disabled)`
+	script := fmt.Sprintf(button, where, text)
 	b.is("a button "+text, "!!"+script)
 	b.run(chromedp.Evaluate(script+".click()", nil))
+}
+
+// fill writes into the field that a label within what a selector finds is of, as whoever types and goes on does.
+func (b *browser) fill(where, label, value string) {
+	b.t.Helper()
+	input := fmt.Sprintf(`document.getElementById([...document.querySelectorAll(':is(%s) label[for]')].find((l) => l.textContent === %q)?.htmlFor)`, where, label)
+	b.is("a field "+label, "!!"+input)
+	b.run(chromedp.Evaluate(fmt.Sprintf("{ const i = %s; i.focus(); i.value = %q; for (const e of ['input', 'change']) i.dispatchEvent(new Event(e, { bubbles: true })); }", input, value), nil))
 }
 
 func (b *browser) signIn(n *node) {
@@ -228,6 +242,10 @@ func TestTheConsole(t *testing.T) {
 		b.is("its end", "document.querySelector('#toasts').textContent.includes('180, 200')")
 	})
 
+	t.Run("policies are edited, and say what a call shows", func(t *testing.T) { policies(t, n, b) })
+	t.Run("callers are opted out and in", func(t *testing.T) { optOuts(t, n, b) })
+	t.Run("hostile texts are texts", func(t *testing.T) { hostile(t, n, b) })
+
 	t.Run("everything is reached by the keyboard", func(t *testing.T) {
 		b.open("#/calls")
 		b.open("#/live")
@@ -268,7 +286,7 @@ func TestTheConsole(t *testing.T) {
 }
 
 // filled: a page has what it asked the API for, or says that there is nothing.
-const filled = "!!document.querySelector('.page table, .page .empty, .page .rung, .page .reviews li')"
+const filled = "!!document.querySelector('.page table, .page .empty, .page .rung, .page .reviews li, .page-policy form')"
 
 // accessible asks axe of every page.
 func accessible(t *testing.T, n *node, b *browser) {
@@ -283,7 +301,7 @@ func accessible(t *testing.T, n *node, b *browser) {
 	}
 	n.do("GET", "/v1/calls?limit=1", "", &list)
 	n.says("A lottery, to be looked at")
-	pages := []string{"#/live", "#/calls", "#/calls/" + list.Items[0].ID, "#/subscribers", "#/subscribers/" + bob.E164(), "#/reviews", "#/health", "#/keys", "#/audit"}
+	pages := []string{"#/live", "#/calls", "#/calls/" + list.Items[0].ID, "#/subscribers", "#/subscribers/" + bob.E164(), "#/policy", "#/optouts", "#/reviews", "#/health", "#/keys", "#/audit"}
 	check := func(where string) {
 		var found []struct {
 			ID    string
