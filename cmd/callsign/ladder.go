@@ -45,7 +45,11 @@ func rungOf(e seenEvent) rung {
 	case callsign.EventEnded:
 		return rung{laneSCSCF, laneAS, e.Reason}
 	case callsign.EventDecided:
-		return rung{laneAS, laneAS, "decided: “" + e.Text + "”"}
+		by := ""
+		if name, ok := strings.CutPrefix(e.Reason, callsign.PolicyNetwork+"/"); ok {
+			by = " by the policy's text " + name
+		}
+		return rung{laneAS, laneAS, "decided" + by + ": “" + e.Text + "”"}
 	case callsign.EventSubmitted:
 		return rung{laneAS, laneSMSC, "submit_sm " + e.Link}
 	case callsign.EventAccepted:

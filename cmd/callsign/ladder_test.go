@@ -23,6 +23,7 @@ func TestTheLadder(t *testing.T) {
 	}{
 		"SIP comes from the S-CSCF":             {at(1, callsign.EventInvite, ""), "│─ INVITE ─────────▶│"},
 		"a decision is the AS's own":            {at(1, callsign.EventDecided, "qq/7"), "│                   │ decided: “在高铁上”"},
+		"a policy's text has its name":          {at(1, callsign.EventDecided, "policy/dinner"), "│                   │ decided by the policy's text dinner: “在高铁上”"},
 		"a text goes to the SMSC":               {at(1, callsign.EventSubmitted, ""), "│                   │─ submit_sm a ────▶│"},
 		"an answer comes back":                  {at(1, callsign.EventAccepted, ""), "│                   │◀─ accepted 4711 ──│"},
 		"a receipt tells of the handset":        {at(1, callsign.EventReceipt, "DELIVRD"), "│                   │◀─ DELIVRD ────────────────────────────│"},

@@ -33,7 +33,7 @@ export function table(label, headings, rows) {
 // cell is as wide as what it says, but what is long is broken.
 function cell(said) {
   const td = h('td', {}, said);
-  if (td.textContent.length > 40) td.className = 'long';
+  if (td.textContent.length > 32) td.className = 'long';
   return td;
 }
 

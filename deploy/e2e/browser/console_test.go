@@ -144,8 +144,8 @@ func (b *browser) picture(name string, width, height int64) {
 		return
 	}
 	var png []byte
-	b.run(chromedp.EmulateViewport(width, height), chromedp.Evaluate("document.fonts.ready.then(() => 1)", nil, func(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }),
-		chromedp.Sleep(400*time.Millisecond), // an animation's; nothing depends on it
+	b.run(chromedp.EmulateViewport(width, height), chromedp.Evaluate("Promise.all([document.fonts.ready, ...document.getAnimations().map((a) => a.finished)]).then(() => 1)", nil,
+		func(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }),
 		chromedp.ActionFunc(func(ctx context.Context) (err error) { png, err = page.CaptureScreenshot().Do(ctx); return err }),
 		chromedp.EmulateReset())
 	if err := os.WriteFile(filepath.Join(folder, name+".png"), png, 0o644); err != nil {
@@ -301,6 +301,10 @@ func accessible(t *testing.T, n *node, b *browser) {
 	}
 	n.do("GET", "/v1/calls?limit=1", "", &list)
 	n.says("A lottery, to be looked at")
+	n.do("PUT", "/v1/subscribers/"+bob.E164()+"/policy", `{"pauses":[{"from":"2030-01-01T00:00:00Z","to":"2030-01-02T00:00:00Z"}],"texts":{"a":{"text":"Soon"},"b":{"text":"A lottery"}},`+
+		`"rules":[{"callers":["@family"],"show":"a"},{"days":["mon"],"from":"22:00","to":"07:00","show":"nothing"}],"groups":{"family":["+8613800000001"]}}`, nil)
+	n.do("PUT", "/v1/policy", `{"exclude":["10086"],"blackouts":[{"from":"02:00","to":"04:00"}],"channels":{"any":"flash"}}`, nil)
+	n.do("PUT", "/v1/opt-outs/+8613800000033", "", nil)
 	pages := []string{"#/live", "#/calls", "#/calls/" + list.Items[0].ID, "#/subscribers", "#/subscribers/" + bob.E164(), "#/policy", "#/optouts", "#/reviews", "#/health", "#/keys", "#/audit"}
 	check := func(where string) {
 		var found []struct {
@@ -325,7 +329,8 @@ func accessible(t *testing.T, n *node, b *browser) {
 			}
 			if language == "中文" && light == "dark" {
 				b.open("#/live")
-				b.is("a phone", "!!document.querySelector('.stage .message-text')")
+				b.run(chromedp.Evaluate(fmt.Sprintf("[...document.querySelectorAll('.call')].find((e) => e.textContent.includes(%q)).click()", alice.E164()), nil))
+				b.is("a phone", "document.querySelector('.stage .message-text')?.textContent === 'Dinner at nine'")
 				b.picture("live-zh-dark", 1280, 720)
 			}
 		}
