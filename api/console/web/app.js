@@ -77,6 +77,7 @@ function worded(error) {
 }
 
 const refusals = { 401: 'signin.wrong', 403: 'signin.role' };
+const refused = (error) => t(error instanceof Problem ? refusals[error.status] ?? 'signin.failed' : 'problem.unreachable');
 
 function signIn(why) {
   const { all, input } = field(t('signin.key'), { type: 'password', autocomplete: 'off', spellcheck: 'false', required: true, placeholder: 'cs_…' });
@@ -89,7 +90,7 @@ function signIn(why) {
       draw();
     } catch (error) {
       key.forget();
-      told.textContent = error instanceof Problem ? t(refusals[error.status] ?? 'signin.failed') : t('problem.unreachable');
+      told.textContent = refused(error);
       input.focus();
     }
   };
@@ -156,5 +157,6 @@ addEventListener('hashchange', async () => {
 
 light();
 await speak();
-if (key.get()) await open().catch(() => { session = null; });
-draw();
+let why = '';
+if (key.get()) await open().catch((error) => { session = null; why = refused(error); });
+draw(why);

@@ -22,7 +22,7 @@ export async function policyPage(main, app) {
 
 // policyEditor edits the policy at a path. about tells of a text by its name what stands beside it.
 export async function policyEditor(app, path, { kind, about = () => null, saved = () => {} }) {
-  let document_, tag, there, unread = '';
+  let doc, tag, unread = '';
   const body = h('div', { class: 'parts' });
   const whole = field(t('policy.whole'), { rows: 12, class: 'code', spellcheck: 'false', autocomplete: 'off' }, 'textarea');
   const state = h('p', { class: 'muted', role: 'status' });
@@ -30,18 +30,14 @@ export async function policyEditor(app, path, { kind, about = () => null, saved 
   const remove = h('button', { type: 'button', onclick: act(async () => { await tagged('DELETE', path, undefined, tag); await read(); }, 'policy.removed') }, t('policy.remove'));
 
   async function read() {
-    ({ answer: document_, tag } = await tagged('GET', path).catch((p) => { if (p.status === 404) return { answer: null, tag: '' }; throw p; }));
-    there = document_ !== null && tag !== '"0"';
-    if (!there) tag = '';
-    document_ ??= {};
-    delete document_.$schema;
+    ({ answer: doc, tag } = await tagged('GET', path).catch((p) => { if (p.status === 404) return { answer: {}, tag: '' }; throw p; }));
     write();
     draw();
-    state.textContent = there ? '' : t(kind === 'tenant' ? 'policy.none_of_all' : 'policy.none');
-    remove.hidden = !there;
+    state.textContent = tag ? '' : t(kind === 'tenant' ? 'policy.none_of_all' : 'policy.none');
+    remove.hidden = !tag;
   }
 
-  const write = () => { whole.input.value = JSON.stringify(document_, null, 2); unread = ''; };
+  const write = () => { whole.input.value = JSON.stringify(doc, null, 2); unread = ''; };
   const clear = () => { wrong.replaceChildren(); for (const slot of body.querySelectorAll('[data-wrong]')) slot.textContent = ''; };
   const changed = () => { write(); state.textContent = t('policy.unsaved'); };
 
@@ -53,14 +49,14 @@ export async function policyEditor(app, path, { kind, about = () => null, saved 
   }
   function draw() {
     clear();
-    body.replaceChildren(...parts[kind].map((part) => part({ doc: document_, changed, redraw, about })));
+    body.replaceChildren(...parts[kind].map((part) => part({ doc, changed, redraw, about })));
   }
 
   whole.input.addEventListener('input', () => {
     try {
-      const read = JSON.parse(whole.input.value);
-      if (!isObject(read)) throw new SyntaxError('{ … }');
-      document_ = read;
+      const given = JSON.parse(whole.input.value);
+      if (!isObject(given)) throw new SyntaxError('{ … }');
+      doc = given;
       unread = '';
       draw();
     } catch (error) {
@@ -100,7 +96,7 @@ export async function policyEditor(app, path, { kind, about = () => null, saved 
       }
     };
   }
-  const save = act(async () => { await tagged('PUT', path, document_, tag); await read(); }, 'policy.saved');
+  const save = act(async () => { await tagged('PUT', path, doc, tag); await read(); }, 'policy.saved');
   await read();
   return h('form', { class: 'policy', onsubmit: save }, body, h('details', {}, h('summary', {}, t('policy.whole')), whole.all), wrong,
     h('div', { class: 'actions' }, h('button', { class: 'primary' }, t('save')), remove), state);

@@ -246,6 +246,16 @@ func TestTheConsole(t *testing.T) {
 	t.Run("callers are opted out and in", func(t *testing.T) { optOuts(t, n, b) })
 	t.Run("hostile texts are texts", func(t *testing.T) { hostile(t, n, b) })
 
+	t.Run("a page that can't be had says why, and tries again", func(*testing.T) {
+		const nobody = "+8613900000099"
+		b.open("#/subscribers/" + nobody)
+		b.is("what is wrong", "document.querySelector('.page [role=alert]')?.textContent.includes('That is not there.')")
+		n.do("PUT", "/v1/subscribers/"+nobody, "", nil)
+		b.press("Try again")
+		b.is("the page", fmt.Sprintf("document.querySelector('.who b')?.textContent === %q", nobody))
+		n.do("DELETE", "/v1/subscribers/"+nobody, "", nil)
+	})
+
 	t.Run("everything is reached by the keyboard", func(t *testing.T) {
 		b.open("#/calls")
 		b.open("#/live")
