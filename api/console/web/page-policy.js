@@ -27,10 +27,13 @@ export async function policyEditor(app, path, { kind, about = () => null, saved 
   const whole = field(t('policy.whole'), { rows: 12, class: 'code', spellcheck: 'false', autocomplete: 'off' }, 'textarea');
   const state = h('p', { class: 'muted', role: 'status' });
   const wrong = h('div', { role: 'alert' });
-  const remove = h('button', { type: 'button', onclick: act(async () => { await tagged('DELETE', path, undefined, tag); await read(); }, 'policy.removed') }, t('policy.remove'));
+  const remove = h('button', { type: 'button', onclick: act(async () => { await tagged('DELETE', path, undefined, tag); settle({ answer: {}, tag: '' }); }, 'policy.removed') }, t('policy.remove'));
 
   async function read() {
-    ({ answer: doc, tag } = await tagged('GET', path).catch((p) => { if (p.status === 404) return { answer: {}, tag: '' }; throw p; }));
+    settle(await tagged('GET', path).catch((p) => { if (p.status === 404) return { answer: {}, tag: '' }; throw p; }));
+  }
+  function settle(kept) {
+    ({ answer: doc, tag } = kept);
     write();
     draw();
     state.textContent = tag ? '' : t(kind === 'tenant' ? 'policy.none_of_all' : 'policy.none');
@@ -96,7 +99,7 @@ export async function policyEditor(app, path, { kind, about = () => null, saved 
       }
     };
   }
-  const save = act(async () => { await tagged('PUT', path, doc, tag); await read(); }, 'policy.saved');
+  const save = act(async () => { settle(await tagged('PUT', path, doc, tag)); }, 'policy.saved');
   await read();
   return h('form', { class: 'policy', onsubmit: save }, body, h('details', {}, h('summary', {}, t('policy.whole')), whole.all), wrong,
     h('div', { class: 'actions' }, h('button', { class: 'primary' }, t('save')), remove), state);
@@ -169,7 +172,14 @@ function named(page, name, one, label, rename, drawn, fresh, beginning) {
   const { doc, changed } = page;
   const all = members(doc[name]);
   return several(page, name, all.map(([key, value]) => [
-    field(label, { value: key, required: true, autocomplete: 'off', onchange: (e) => { rename(key, e.target.value.trim()); page.redraw(); } }).all, drawn(key, value, changed)]), {
+    field(label, { value: key, required: true, autocomplete: 'off', onchange: (e) => {
+      const to = e.target.value.trim();
+      const taken = to !== key && Object.hasOwn(doc[name], to);
+      e.target.setCustomValidity(taken ? t('policy.taken') : ''); // two of one name would be one
+      if (to === '' || taken) return e.target.reportValidity();
+      rename(key, to);
+      page.redraw();
+    } }).all, drawn(key, value, changed)]), {
     one, drop: (i) => put(doc, name, Object.fromEntries(all.toSpliced(i, 1))),
     make: () => { let n = all.length + 1; while (doc[name]?.[beginning + n]) n++; doc[name] = { ...doc[name], [beginning + n]: fresh }; },
   });
