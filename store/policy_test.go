@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"reflect"
@@ -39,6 +40,25 @@ func TestAPolicyIsPackedWhole(t *testing.T) {
 	for _, n := range []int{1, 10, len(packed) / 2} {
 		if _, ok := Unpack(7, 9, packed[:len(packed)-n]); ok {
 			t.Errorf("cut off by %d it is taken for whole", n)
+		}
+	}
+}
+
+// TestWhatANewerNodeSaysIsNotHalfRead has members that this node doesn't know: a caller that they keep out would be shown the text.
+func TestWhatANewerNodeSaysIsNotHalfRead(t *testing.T) {
+	for document, ok := range map[string]bool{
+		`{"never":["+8613800000001"]}`:                   true,
+		`{"never_again":["+8613800000001"]}`:             false,
+		`{"rules":[{"show":"nothing","moon":"full"}]}`:   false,
+		`{"rules":[{"show":"nothing"}]} {"paused":true}`: false,
+	} {
+		_, err := ReadPolicy(8613900000002, 1, document, nil)
+		if ok != (err == nil) || err != nil && !errors.Is(err, callsign.ErrUnavailable) {
+			t.Errorf("%s is read with %v", document, err)
+		}
+		packed := Pack(&callsign.Profile{Tenant: "t"}) + `{"rev":1,"policy":` + document + `}`
+		if _, unpacked := Unpack(8613900000002, 1, packed); unpacked != ok {
+			t.Errorf("%s of another node's is taken: %v", document, unpacked)
 		}
 	}
 }
@@ -116,12 +136,12 @@ func (k keptTenants) TenantPolicies(context.Context) (map[string]TenantDocument,
 }
 
 func TestATenantWhosePolicyCantBeUsedIsSilent(t *testing.T) {
-	ts := NewTenants(keptTenants{documents: map[string]TenantDocument{"a": {1, `{"time_zone":"Mars"}`}, "b": {1, `{`}, "c": {1, `{"per_day":3}`}}}, nil)
+	ts := NewTenants(keptTenants{documents: map[string]TenantDocument{"a": {1, `{"time_zone":"Mars"}`}, "b": {1, `{`}, "c": {1, `{"per_day":3}`}, "e": {1, `{"per_day":3,"per_hour":1}`}}}, nil)
 	if err := ts.read(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	call := callsign.Call{Caller: 8613800000001, Callee: 8613900000002, At: time.Now()}
-	for name, want := range map[string]bool{"a": false, "b": false, "c": true, "d": true} {
+	for name, want := range map[string]bool{"a": false, "b": false, "c": true, "d": true, "e": false} {
 		if tenant, known := ts.Tenant(name); !known || tenant.Takes(call) != want {
 			t.Errorf("%s: known %v, shows %v", name, known, tenant.Takes(call))
 		}

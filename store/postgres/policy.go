@@ -34,11 +34,13 @@ func policyTexts(ctx context.Context, pool *pgxpool.Pool, m callsign.MSISDN) (te
 func (e *Engine) Policy(ctx context.Context, sc callsign.Scope, m callsign.MSISDN) (p callsign.Policy, rev uint64, err error) {
 	err = e.read("policy of "+m.String(), func(pool *pgxpool.Pool) error {
 		var document octets
-		if err := pool.QueryRow(ctx, `SELECT p.document, p.rev FROM policies p JOIN subscribers s USING (msisdn) WHERE s.tenant = $1 AND p.msisdn = $2`,
-			sc.Tenant, m).Scan(&document, &rev); err != nil {
+		err := pool.QueryRow(ctx, `SELECT p.document, p.rev FROM policies p JOIN subscribers s USING (msisdn) WHERE s.tenant = $1 AND p.msisdn = $2`,
+			sc.Tenant, m).Scan(&document, &rev)
+		if err != nil {
 			return err
 		}
-		return json.Unmarshal([]byte(document), &p)
+		p, err = store.ParsePolicy(string(document))
+		return err
 	})
 	return p, rev, err
 }

@@ -34,7 +34,7 @@ func (e *Engine) Policy(ctx context.Context, sc callsign.Scope, m callsign.MSISD
 	err = e.queryRow(ctx, `SELECT p.document, p.rev FROM policies p JOIN subscribers s ON s.msisdn = p.msisdn WHERE s.tenant = ? AND p.msisdn = ?`,
 		sc.Tenant, m)(&document, &rev)
 	if err == nil {
-		err = json.Unmarshal([]byte(document), &p)
+		p, err = store.ParsePolicy(string(document))
 	}
 	return p, rev, e.failed("policy of "+m.String(), err)
 }
