@@ -122,7 +122,7 @@ func (c *Cached) look(s *shard, m callsign.MSISDN) held {
 	h := held{found: e.rev > 0, state: fresh}
 	if h.found {
 		h.profile, _, _ = unpack(m, e.rev, e.packed)
-		if e.policed {
+		if e.compiled > 0 {
 			h.profile.Policy = s.policies[m]
 		}
 	}

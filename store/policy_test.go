@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"path/filepath"
 	"reflect"
+	"runtime"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -122,6 +125,69 @@ func TestPoliciesTakeWhatMemorySays(t *testing.T) {
 	}
 	if took > says*125/100 || took < says*50/100 {
 		t.Errorf("%d policies take %d bytes, and are said to take %d", n, took, says)
+	}
+}
+
+// TestNoPolicyTakesMoreThanMemorySays fills policies with whatever grows most when it is compiled: a subscriber writes them.
+func TestNoPolicyTakesMoreThanMemorySays(t *testing.T) {
+	list := func(n int, item string) (items []string) {
+		for i := range n {
+			items = append(items, strings.ReplaceAll(item, "#", fmt.Sprint(i%9+1)))
+		}
+		return items
+	}
+	rules := func(n int, r callsign.PolicyRule) callsign.Policy {
+		return callsign.Policy{Rules: slices.Repeat([]callsign.PolicyRule{r}, n)}
+	}
+	text := map[string]callsign.PolicyText{}
+	for i := range 32 {
+		text[fmt.Sprint("t", i)] = callsign.PolicyText{Text: strings.Repeat("x", 1300)}
+	}
+	groups := map[string][]string{}
+	for i := range 64 {
+		for j := range 100 {
+			groups[fmt.Sprint("g", i)] = append(groups[fmt.Sprint("g", i)], fmt.Sprint(j+10))
+		}
+	}
+	for what, p := range map[string]callsign.Policy{
+		"nothing":        {},
+		"prefixes":       {Never: list(7000, "#*")},
+		"ranges":         {Never: list(5000, "1-+#")},
+		"numbers":        {Never: list(9000, "#")},
+		"dates":          {Holidays: list(5000, "12-0#")},
+		"days":           rules(1, callsign.PolicyRule{Show: "nothing", When: callsign.When{Days: list(6000, "mon")}}),
+		"dates of rules": rules(200, callsign.PolicyRule{Show: "nothing", When: callsign.When{Dates: list(20, "12-0#")}}),
+		"rules":          rules(200, callsign.PolicyRule{Show: "nothing"}),
+		"pauses":         {Pauses: slices.Repeat([]callsign.Pause{{To: time.Unix(1, 0)}}, 600)},
+		"groups":         {Groups: groups},
+		"texts":          {Texts: text},
+	} {
+		const n = 100
+		shown := map[string]callsign.Signature{}
+		for name, t := range p.Texts {
+			shown[name] = callsign.Signature{Network: callsign.PolicyNetwork, Shown: t.Text, Origin: "policy/" + name}
+		}
+		all, says := map[callsign.MSISDN]callsign.Profile{}, 0
+		before := heap()
+		for m := range callsign.MSISDN(n) {
+			c, err := p.Compile(7, shown)
+			if err != nil {
+				t.Fatalf("%s: %v", what, err)
+			}
+			profile := callsign.Profile{MSISDN: m, Tenant: "t", Rev: 9, Policy: c}
+			packed := Pack(&profile)
+			if profile, _ = Unpack(m, 9, packed); profile.Policy == nil { // strings of its own, as it is read
+				t.Fatalf("%s is not packed", what)
+			}
+			e := entry{packed: packed, compiled: uint32(profile.Policy.Bytes())}
+			says += e.cost()
+			profile.Name = packed
+			all[m] = profile
+		}
+		if took := heap() - before; took > says*110/100 {
+			t.Errorf("%d policies of %s take %d bytes, and are said to take %d", n, what, took, says)
+		}
+		runtime.KeepAlive(all)
 	}
 }
 
