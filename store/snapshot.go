@@ -115,9 +115,9 @@ func (c *Cached) load() (numbers []callsign.MSISDN) {
 	}
 	for _, e := range entries {
 		s := c.shard(e.msisdn)
+		p, _ := Unpack(e.msisdn, e.rev, e.packed)
 		s.mu.Lock()
 		if e.generation = c.generation.Load() - 2; s.get(e.msisdn) == nil { // older than any by which a feed has stood
-			p, _ := Unpack(e.msisdn, e.rev, e.packed)
 			s.put(e, p.Policy)
 		}
 		s.mu.Unlock()
