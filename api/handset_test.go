@@ -45,6 +45,7 @@ func TestWhatASubscribersHandsetChanges(t *testing.T) {
 		joined bool
 		text   string // the last that was put
 		proof  string // the reply that is kept
+		had    callsign.Consent
 	}{
 		"over a link that is not named nothing changes": {steps: []step{{from: li, link: "b", text: "OFF"}, {from: li, link: "b", text: "Hello"}, {from: li, link: "b", text: "HELP"}}},
 		"OFF, once, in any form":                        {steps: []step{trusted(" ｏｆｆ. ", english.off), trusted("OFF", "")}, paused: true},
@@ -64,6 +65,13 @@ func TestWhatASubscribersHandsetChanges(t *testing.T) {
 		"YES that comes again, since the store failed after the proof was kept": {steps: []step{
 			trusted("OFF", english.off), trusted("ON", english.ask), {from: li, link: "a", text: "YES", storesFails: true}, trusted("YES", english.on),
 		}, proof: "YES"},
+		"YES that comes once more undoes no later OFF": {steps: []step{
+			trusted("ON", english.ask), trusted("YES", english.on), trusted("OFF", english.off), {from: li, link: "a", text: "YES", after: 11 * time.Minute},
+		}, proof: "YES", paused: true},
+		"whose YES was kept and who is no subscriber after all is asked again": {
+			join: true, had: callsign.Consent{MSISDN: stranger, Tenant: callsign.DefaultTenant, Request: "ON", Asked: "?", Reply: "YES"},
+			steps: []step{by(stranger, trusted("ON", english.ask)), by(stranger, trusted("YES", english.on))}, joined: true,
+		},
 		"who is no subscriber can't join":          {steps: []step{by(stranger, trusted("ON", "")), by(stranger, trusted("YES", "")), by(stranger, trusted("Hello", ""))}},
 		"unless they may":                          {join: true, steps: []step{by(stranger, trusted("ON", english.ask)), by(stranger, trusted("YES", english.on))}, joined: true},
 		"and not by ON alone":                      {join: true, steps: []step{by(stranger, trusted("ON", english.ask))}},
@@ -77,6 +85,7 @@ func TestWhatASubscribersHandsetChanges(t *testing.T) {
 				m.subscribers[li] = callsign.Subscriber{MSISDN: li, Tenant: "acme"}
 				m.linked[[3]string{"acme", callsign.ManualNetwork, digits(li)}] = li
 				says := newSayings(m)
+				says.consents[c.had.MSISDN] = c.had
 				fails := &failing{sayings: says}
 				k := NewKeywords(says, noCodes{}, &Handset{
 					Config: KeywordsConfig{Links: []string{"a"}, Join: c.join}, Profiles: byNumber{m}, Intake: m, Subscribers: m,
