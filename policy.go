@@ -28,6 +28,9 @@ func TextAccount(m MSISDN, text, language string) string {
 	return strings.TrimSuffix(m.E164()[1:]+"/"+text+"/"+language, "/")
 }
 
+// NoRev stands in place of a revision for a policy that is to be put only where there is none.
+const NoRev = ^uint64(0)
+
 // What a rule shows that is no text's name.
 const (
 	ShowSignature = "signature"

@@ -189,6 +189,9 @@ func (h *Handset) pause(ctx context.Context, by callsign.Scope, paused bool, rep
 		if p.Paused == paused {
 			return "", nil
 		}
+		if err != nil {
+			rev = callsign.NoRev // one that is put meanwhile is not to be lost
+		}
 		if err := h.audit(ctx, by, map[bool]string{true: "SMS OFF", false: "SMS ON"}[paused]); err != nil {
 			return "", err
 		}

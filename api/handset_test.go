@@ -141,6 +141,33 @@ func (f *failing) PutPolicy(ctx context.Context, scope callsign.Scope, m callsig
 	return f.sayings.PutPolicy(ctx, scope, m, p, rev)
 }
 
+// overtaken has its subscriber put a policy as soon as somebody has read that there is none.
+type overtaken struct{ *sayings }
+
+func (o overtaken) Policy(ctx context.Context, scope callsign.Scope, m callsign.MSISDN) (callsign.Policy, uint64, error) {
+	p, rev, err := o.sayings.Policy(ctx, scope, m)
+	if errors.Is(err, callsign.ErrNotFound) {
+		_, _ = o.PutPolicy(ctx, scope, m, callsign.Policy{Never: []string{"+8613800000009"}}, 0)
+	}
+	return p, rev, err
+}
+
+func TestOFFTakesNothingFromAPolicyThatIsPutMeanwhile(t *testing.T) {
+	const li = callsign.MSISDN(8613900000002)
+	m := newMemory()
+	m.subscribers[li] = callsign.Subscriber{MSISDN: li, Tenant: "acme"}
+	says := newSayings(m)
+	k := NewKeywords(says, noCodes{}, &Handset{
+		Config: KeywordsConfig{Links: []string{"a"}}, Profiles: byNumber{m}, Policies: overtaken{says}, PolicyIntake: says, Audits: m,
+	}, nil)
+	if reply, err := k.Receive(t.Context(), callsign.MO{From: li, Text: "OFF", Link: "a"}); reply != english.off || err != nil {
+		t.Errorf("OFF: %q, %v", reply, err)
+	}
+	if p := says.policies[li]; !p.Paused || len(p.Never) != 1 {
+		t.Errorf("the policy is %+v, want it paused and as it was put", p)
+	}
+}
+
 func TestATextThatIsSaidAgainIsNotConfirmedAgain(t *testing.T) {
 	const li = callsign.MSISDN(8613900000002)
 	m := newMemory()

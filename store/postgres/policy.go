@@ -86,10 +86,13 @@ func (e *Engine) DeletePolicy(ctx context.Context, sc callsign.Scope, m callsign
 	})
 }
 
-// unchangedPolicy locks m, or is ErrNotFound if it isn't the tenant's; ErrChanged unless its policy is at rev; 0 is any, and none.
+// unchangedPolicy locks m, or is ErrNotFound if it isn't the tenant's; ErrChanged unless its policy is at rev; 0 is any, and none, callsign.NoRev none.
 func (w *writing) unchangedPolicy(ctx context.Context, tenant string, m callsign.MSISDN, rev uint64) error {
 	if err := w.lock(ctx, tenant, m); err != nil || rev == 0 {
 		return err
+	}
+	if rev == callsign.NoRev {
+		return w.at(ctx, 0, `SELECT coalesce(max(rev), 0) FROM policies WHERE msisdn = $1`, m)
 	}
 	return w.at(ctx, rev, `SELECT rev FROM policies WHERE msisdn = $1`, m)
 }
