@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -107,6 +108,10 @@ func (w *writing) at(ctx context.Context, rev uint64, query string, args ...any)
 	return err
 }
 
+// over is the end of a policy's texts as they are kept: a node of before there were policies, which runs beside while nodes are upgraded,
+// would else show the newest of them to everybody. Nobody is told of it.
+var over = time.UnixMicro(1)
+
 func (w *writing) placeTexts(ctx context.Context, tenant string, m callsign.MSISDN, texts []callsign.Entry) error {
 	rows, err := w.Query(ctx, `SELECT account, version FROM signatures WHERE msisdn = $1 AND network = $2`, m, callsign.PolicyNetwork)
 	if err != nil {
@@ -124,6 +129,9 @@ func (w *writing) placeTexts(ctx context.Context, tenant string, m callsign.MSIS
 		return err
 	}
 	missing, gone := store.PlaceTexts(texts, versions)
+	for i := range texts {
+		texts[i].Expires = over
+	}
 	if _, err := w.Exec(ctx, `DELETE FROM accounts WHERE tenant = $1 AND network = $2 AND account = ANY($3)`, tenant, callsign.PolicyNetwork, gone); err != nil {
 		return err
 	}
