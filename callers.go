@@ -2,6 +2,7 @@ package callsign
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -176,7 +177,8 @@ func (b byPrefix) of(c *caller) (value string) {
 }
 
 func parseLanguages(languages map[string]string) (b byPrefix, err error) {
-	for code, language := range languages {
+	for _, code := range slices.Sorted(maps.Keys(languages)) {
+		language := languages[code]
 		m, err := ParseMSISDN(strings.TrimSuffix(code, "*"))
 		if err != nil || !isLanguage(language) {
 			return nil, fmt.Errorf("languages has %q: %q: write a country code and a language, like \"+86\": zh", code, language)

@@ -12,6 +12,10 @@ type OptOut struct {
 	Origin string // what told it: the link of a message, or who did for the caller
 }
 
+// OptOutByOperator begins the Origin of an opt-out that an operator took for the caller. The caller's own replaces it; no operator's
+// replaces the caller's own.
+const OptOutByOperator = "api/"
+
 // Consent is the proof that a number's holder wants what they write to be shown: they asked for it, were asked whether they mean it,
 // and said so from their own handset.
 type Consent struct {

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -25,6 +27,9 @@ const PolicyNetwork = "policy"
 func TextAccount(m MSISDN, text, language string) string {
 	return strings.TrimSuffix(m.E164()[1:]+"/"+text+"/"+language, "/")
 }
+
+// NoRev stands in place of a revision for a policy that is to be put only where there is none.
+const NoRev = ^uint64(0)
 
 // What a rule shows that is no text's name.
 const (
@@ -139,7 +144,8 @@ func (p Policy) Compile(rev uint64, shown map[string]Signature) (*Compiled, erro
 }
 
 func (p Policy) groups() (gs groups, err error) {
-	for name, list := range p.Groups {
+	for _, name := range slices.Sorted(maps.Keys(p.Groups)) {
+		list := p.Groups[name]
 		l, err := parseCallers("groups: "+name, list, nil)
 		if err != nil || l.withheld || l.spans != nil || len(list) > maxGroup || len(p.Groups) > maxGroups || !isTextName(name) {
 			return nil, fmt.Errorf("groups: %q: use numbers, at most %d of them, in at most %d groups with names of letters, digits, - and _", name, maxGroup, maxGroups)

@@ -55,13 +55,16 @@ func TestAPolicyThatCantBeUsedSaysWhatToDo(t *testing.T) {
 		}
 	}
 	for document, want := range map[string]string{
-		`{"private":"hide"}`:                            "show or skip",
-		`{"moderation":"on"}`:                           "required",
-		`{"channels":{"3GPP-GERAN":"sms"}}`:             "flash, ussd or none",
-		`{"callers":["@staff"]}`:                        "groups",
-		`{"blackouts":[{"days":["mon"],"to":"25:00"}]}`: "blackouts[0]",
-		`{"max_rules":201}`:                             "200",
-		`{"per_day":-1}`:                                "1000",
+		`{"private":"hide"}`:                                     "show or skip",
+		`{"moderation":"on"}`:                                    "required",
+		`{"channels":{"3GPP-GERAN":"sms"}}`:                      "flash, ussd or none",
+		`{"callers":["@staff"]}`:                                 "groups",
+		`{"exclude":["10086","withheld"]}`:                       "private: skip",
+		`{"callers":["withheld"]}`:                               "private: skip",
+		`{"channels":{"3GPP-GERAN":"none","3gpp-geran":"ussd"}}`: "twice",
+		`{"blackouts":[{"days":["mon"],"to":"25:00"}]}`:          "blackouts[0]",
+		`{"max_rules":201}`:                                      "200",
+		`{"per_day":-1}`:                                         "1000",
 	} {
 		var p TenantPolicy
 		if err := json.Unmarshal([]byte(document), &p); err != nil {

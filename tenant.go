@@ -1,6 +1,7 @@
 package callsign
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -61,7 +62,15 @@ func (p TenantPolicy) Compile(rev uint64) (*Tenant, error) {
 		}
 		t.blackouts = append(t.blackouts, w)
 	}
+	if t.callers.withheld || t.exclude.withheld {
+		return nil, errors.New("callers and exclude are of numbers: to show nothing to callers who withhold theirs write private: skip")
+	}
+	seen := map[string]bool{}
 	for access, channel := range p.Channels {
+		if seen[strings.ToLower(access)] {
+			return nil, fmt.Errorf("channels has %q twice, in small and in capital letters: leave one out", access)
+		}
+		seen[strings.ToLower(access)] = true
 		if access == "" || !slices.Contains([]string{"flash", "ussd", "none"}, channel) {
 			return nil, fmt.Errorf("channels has %q: %q: write flash, ussd or none for an access type like 3GPP-GERAN, or any", access, channel)
 		}

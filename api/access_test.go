@@ -379,13 +379,16 @@ func TestACertificateStandsForAKey(t *testing.T) {
 	roots := x509.NewCertPool()
 	roots.AddCert(ours.cert)
 	as := func(pairs ...tls.Certificate) *tls.Config { return &tls.Config{RootCAs: roots, Certificates: pairs} }
-	get := func(config *tls.Config, bearer string) (string, *http.Response) {
+	get := func(config *tls.Config, bearer string, headers ...string) (string, *http.Response) {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+l.Addr().String()+"/v1/subscribers", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if bearer != "" {
 			r.Header.Set("Authorization", "Bearer "+bearer)
+		}
+		for i := 0; i < len(headers); i += 2 {
+			r.Header.Set(headers[i], headers[i+1])
 		}
 		client := &http.Transport{TLSClientConfig: config}
 		defer client.CloseIdleConnections()
@@ -431,6 +434,21 @@ func TestACertificateStandsForAKey(t *testing.T) {
 	} {
 		if got, _ := get(c.config, c.bearer); !strings.Contains(got, c.want) {
 			t.Errorf("%s: got %s, want %s", sentence, got, c.want)
+		}
+	}
+	// A browser sends its user's certificate for whatever page asks it to, and says which one did; a key is sent by ours only.
+	for _, c := range []struct{ name, value, bearer, want string }{
+		{"Sec-Fetch-Site", "cross-site", "", "403"},
+		{"Sec-Fetch-Site", "same-site", "", "403"},
+		{"Sec-Fetch-Site", "same-origin", "", "200"},
+		{"Sec-Fetch-Site", "none", "", "200"},
+		{"Sec-Fetch-Site", "cross-site", admin, "200"},
+		{"Origin", "https://evil.example", "", "403"},
+		{"Origin", "null", "", "403"},
+		{"Origin", "https://" + l.Addr().String(), "", "200"},
+	} {
+		if got, _ := get(as(known), c.bearer, c.name, c.value); got != c.want {
+			t.Errorf("a certificate with %s: %s and the key %q: got %s, want %s", c.name, c.value, c.bearer, got, c.want)
 		}
 	}
 	// Its authority is not one of ours, so the client leaves it at home, or the server refuses it.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -59,11 +60,25 @@ func (k *keyring) authenticate(ctx context.Context, r *http.Request) (callsign.K
 	case strings.EqualFold(scheme, "Bearer") && secret != "":
 		hash = sha256.Sum256([]byte(secret))
 	case authorization == "" && r.TLS != nil && len(r.TLS.VerifiedChains) > 0:
+		if ofAnotherSite(r) {
+			return callsign.Key{}, forbidden("a page of another site asked for this with your browser's certificate: use a key, or the console of this node")
+		}
 		hash = fingerprint(r.TLS.PeerCertificates[0].Raw)
 	default:
 		return callsign.Key{}, unauthorized("no key was sent: add the header Authorization: Bearer cs_…")
 	}
 	return k.byHash(ctx, hash, partyOf(r))
+}
+
+// ofAnotherSite reports whether a browser was told to send this by a page that is not ours: it adds its user's certificate to whatever any
+// page asks for, a form or a websocket as well. Who is no browser says nothing of it.
+func ofAnotherSite(r *http.Request) bool {
+	if site := r.Header.Get("Sec-Fetch-Site"); site != "" {
+		return site != "same-origin" && site != "none"
+	}
+	origin := r.Header.Get("Origin")
+	u, err := url.Parse(origin)
+	return origin != "" && (err != nil || u.Host != r.Host)
 }
 
 // fingerprint is what a store keeps of a certificate that stands for a key. Certificates are public, so nobody may send one as

@@ -18,8 +18,13 @@ type KeywordsConfig struct {
 	Join  bool     `yaml:"join" doc:"who is no subscriber becomes one of the tenant default by ON over such a link, and YES to the question that follows"`
 }
 
-// confirmWithin is how long a question may be answered.
-const confirmWithin = 24 * time.Hour
+const (
+	// confirmWithin is how long a question may be answered.
+	confirmWithin = 24 * time.Hour
+	// repeatWithin is how long an answer that was kept may come again, so that the rest is done that the store failed in; one that comes
+	// later would undo an OFF.
+	repeatWithin = 10 * time.Minute
+)
 
 // Profiles knows whose a number is; callsign.ErrNotFound: nobody's.
 type Profiles interface {
@@ -110,7 +115,7 @@ func (h *Handset) receive(ctx context.Context, mo callsign.MO) (said, reply stri
 	by := handsetScope(profile.Tenant, mo)
 	switch word {
 	case "ON":
-		reply, err = h.on(ctx, by, mo, in)
+		reply, err = h.on(ctx, by, mo, nobody, in)
 	case "YES":
 		word, reply, err = h.yes(ctx, by, mo, nobody, in)
 	case "OFF":
@@ -125,10 +130,11 @@ func (h *Handset) receive(ctx context.Context, mo callsign.MO) (said, reply stri
 	return strings.ToLower(word), reply, err
 }
 
-// on shows texts again to who confirmed before that they want it, and asks others.
-func (h *Handset) on(ctx context.Context, by callsign.Scope, mo callsign.MO, in words) (reply string, err error) {
+// on shows texts again to who confirmed before that they want it, and asks others; who is nobody has no part in what the number's last
+// holder confirmed.
+func (h *Handset) on(ctx context.Context, by callsign.Scope, mo callsign.MO, nobody bool, in words) (reply string, err error) {
 	c, err := h.Consents.Consent(ctx, by, mo.From)
-	if err == nil && c.Reply != "" {
+	if err == nil && c.Reply != "" && !nobody {
 		return h.pause(ctx, by, false, in.on)
 	}
 	if err != nil && !errors.Is(err, callsign.ErrNotFound) {
@@ -149,6 +155,9 @@ func (h *Handset) yes(ctx context.Context, by callsign.Scope, mo callsign.MO, no
 		return "", "", err
 	}
 	first := c.Reply == ""
+	if !first && time.Since(c.RepliedAt) > repeatWithin {
+		return "other", "", nil
+	}
 	if first {
 		c.Reply, c.RepliedAt, c.ReplyLink = mo.Text, now(), mo.Link
 		if err := h.Consents.PutConsent(ctx, c); err != nil {
@@ -179,6 +188,9 @@ func (h *Handset) pause(ctx context.Context, by callsign.Scope, paused bool, rep
 		}
 		if p.Paused == paused {
 			return "", nil
+		}
+		if err != nil {
+			rev = callsign.NoRev // one that is put meanwhile is not to be lost
 		}
 		if err := h.audit(ctx, by, map[bool]string{true: "SMS OFF", false: "SMS ON"}[paused]); err != nil {
 			return "", err

@@ -45,6 +45,7 @@ func TestWhatASubscribersHandsetChanges(t *testing.T) {
 		joined bool
 		text   string // the last that was put
 		proof  string // the reply that is kept
+		had    callsign.Consent
 	}{
 		"over a link that is not named nothing changes": {steps: []step{{from: li, link: "b", text: "OFF"}, {from: li, link: "b", text: "Hello"}, {from: li, link: "b", text: "HELP"}}},
 		"OFF, once, in any form":                        {steps: []step{trusted(" ｏｆｆ. ", english.off), trusted("OFF", "")}, paused: true},
@@ -64,6 +65,13 @@ func TestWhatASubscribersHandsetChanges(t *testing.T) {
 		"YES that comes again, since the store failed after the proof was kept": {steps: []step{
 			trusted("OFF", english.off), trusted("ON", english.ask), {from: li, link: "a", text: "YES", storesFails: true}, trusted("YES", english.on),
 		}, proof: "YES"},
+		"YES that comes once more undoes no later OFF": {steps: []step{
+			trusted("ON", english.ask), trusted("YES", english.on), trusted("OFF", english.off), {from: li, link: "a", text: "YES", after: 11 * time.Minute},
+		}, proof: "YES", paused: true},
+		"whose YES was kept and who is no subscriber after all is asked again": {
+			join: true, had: callsign.Consent{MSISDN: stranger, Tenant: callsign.DefaultTenant, Request: "ON", Asked: "?", Reply: "YES"},
+			steps: []step{by(stranger, trusted("ON", english.ask)), by(stranger, trusted("YES", english.on))}, joined: true,
+		},
 		"who is no subscriber can't join":          {steps: []step{by(stranger, trusted("ON", "")), by(stranger, trusted("YES", "")), by(stranger, trusted("Hello", ""))}},
 		"unless they may":                          {join: true, steps: []step{by(stranger, trusted("ON", english.ask)), by(stranger, trusted("YES", english.on))}, joined: true},
 		"and not by ON alone":                      {join: true, steps: []step{by(stranger, trusted("ON", english.ask))}},
@@ -77,6 +85,7 @@ func TestWhatASubscribersHandsetChanges(t *testing.T) {
 				m.subscribers[li] = callsign.Subscriber{MSISDN: li, Tenant: "acme"}
 				m.linked[[3]string{"acme", callsign.ManualNetwork, digits(li)}] = li
 				says := newSayings(m)
+				says.consents[c.had.MSISDN] = c.had
 				fails := &failing{sayings: says}
 				k := NewKeywords(says, noCodes{}, &Handset{
 					Config: KeywordsConfig{Links: []string{"a"}, Join: c.join}, Profiles: byNumber{m}, Intake: m, Subscribers: m,
@@ -130,6 +139,33 @@ func (f *failing) PutPolicy(ctx context.Context, scope callsign.Scope, m callsig
 		return 0, callsign.ErrUnavailable
 	}
 	return f.sayings.PutPolicy(ctx, scope, m, p, rev)
+}
+
+// overtaken has its subscriber put a policy as soon as somebody has read that there is none.
+type overtaken struct{ *sayings }
+
+func (o overtaken) Policy(ctx context.Context, scope callsign.Scope, m callsign.MSISDN) (callsign.Policy, uint64, error) {
+	p, rev, err := o.sayings.Policy(ctx, scope, m)
+	if errors.Is(err, callsign.ErrNotFound) {
+		_, _ = o.PutPolicy(ctx, scope, m, callsign.Policy{Never: []string{"+8613800000009"}}, 0)
+	}
+	return p, rev, err
+}
+
+func TestOFFTakesNothingFromAPolicyThatIsPutMeanwhile(t *testing.T) {
+	const li = callsign.MSISDN(8613900000002)
+	m := newMemory()
+	m.subscribers[li] = callsign.Subscriber{MSISDN: li, Tenant: "acme"}
+	says := newSayings(m)
+	k := NewKeywords(says, noCodes{}, &Handset{
+		Config: KeywordsConfig{Links: []string{"a"}}, Profiles: byNumber{m}, Policies: overtaken{says}, PolicyIntake: says, Audits: m,
+	}, nil)
+	if reply, err := k.Receive(t.Context(), callsign.MO{From: li, Text: "OFF", Link: "a"}); reply != english.off || err != nil {
+		t.Errorf("OFF: %q, %v", reply, err)
+	}
+	if p := says.policies[li]; !p.Paused || len(p.Never) != 1 {
+		t.Errorf("the policy is %+v, want it paused and as it was put", p)
+	}
 }
 
 func TestATextThatIsSaidAgainIsNotConfirmedAgain(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -91,7 +90,7 @@ func (s *Server) listOptOuts(ctx context.Context, scope callsign.Scope, in *stru
 
 func (s *Server) putOptOut(ctx context.Context, scope callsign.Scope, in *optOutPath) (*reply[optOut], error) {
 	o := callsign.OptOut{
-		Tenant: scope.Tenant, Caller: in.Caller.MSISDN, Callee: in.Callee.MSISDN, At: time.Now().UTC().Truncate(time.Microsecond), Origin: strings.TrimSuffix("api/"+scope.KeyID, "/"),
+		Tenant: scope.Tenant, Caller: in.Caller.MSISDN, Callee: in.Callee.MSISDN, At: time.Now().UTC().Truncate(time.Microsecond), Origin: callsign.OptOutByOperator + scope.KeyID,
 	}
 	if err := s.concernsNumber(ctx, o.Caller, ""); err != nil {
 		return nil, err

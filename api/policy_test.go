@@ -45,7 +45,7 @@ func (s *sayings) PutPolicy(ctx context.Context, scope callsign.Scope, m callsig
 	if _, err := s.Subscriber(ctx, scope, m); err != nil {
 		return 0, err
 	}
-	if rev != 0 && rev != s.revs[m] {
+	if _, there := s.policies[m]; rev == callsign.NoRev && there || rev != 0 && rev != callsign.NoRev && rev != s.revs[m] {
 		return 0, callsign.ErrChanged
 	}
 	s.rev++

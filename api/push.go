@@ -82,7 +82,7 @@ func upgrade(w http.ResponseWriter, r *http.Request) *websocket.Conn {
 		Subprotocols:      []string{subprotocol},
 		EnableCompression: true,
 		WriteBufferPool:   &writeBuffers,                            // an idle connection needs none
-		CheckOrigin:       func(*http.Request) bool { return true }, // a page can't send our bearer keys: they are no cookies
+		CheckOrigin:       func(*http.Request) bool { return true }, // a page can't send our bearer keys: they are no cookies; ofAnotherSite refuses its certificate
 		Error: func(w http.ResponseWriter, _ *http.Request, status int, reason error) {
 			newProblem(status, "bad_upgrade", reason.Error()+": use a WebSocket client (RFC 6455)").write(w)
 		},

@@ -113,6 +113,9 @@ func (in *Intake) Put(ctx context.Context, changes []callsign.Change) ([]callsig
 	p := put{entries: make([]callsign.Entry, len(changes)), done: make(chan outcome, 1)}
 	now := time.Now()
 	for i, c := range changes {
+		if c.Network == callsign.PolicyNetwork {
+			return nil, fmt.Errorf("%w: %s is the network of policies' texts, which no source says: rename the source's network", callsign.ErrInvalid, c.Network)
+		}
 		p.entries[i] = entry(c, now)
 	}
 	if err := in.judge(ctx, p.entries); err != nil {

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/callsign-as/callsign"
 )
@@ -32,6 +33,19 @@ func (o operators) Tenant(name string) (*callsign.Tenant, bool) {
 	}
 	t, err := o[name].Compile(1)
 	return t, err == nil
+}
+
+// TestNoSourceSaysAPolicysTexts has a key for the network policy, which a node made that knew no policies.
+func TestNoSourceSaysAPolicysTexts(t *testing.T) {
+	in := NewIntake(Options{Keeper: &importer{}})
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // nothing commits: what is taken waits for it
+	defer cancel()
+	own := callsign.Change{Tenant: "acme", Network: "qq", Account: "1", Text: "x"}
+	texts := own
+	texts.Network, texts.Account = callsign.PolicyNetwork, callsign.TextAccount(8613900000002, "dinner", "")
+	if statuses, err := in.Put(ctx, []callsign.Change{own, texts}); statuses != nil || !errors.Is(err, callsign.ErrInvalid) {
+		t.Errorf("it is taken: %v, %v", statuses, err)
+	}
 }
 
 func TestAPolicysTextsPassTheDoor(t *testing.T) {

@@ -122,7 +122,7 @@ func (c *Cached) look(s *shard, m callsign.MSISDN) held {
 	h := held{found: e.rev > 0, state: fresh}
 	if h.found {
 		h.profile, _, _ = unpack(m, e.rev, e.packed)
-		if e.policed {
+		if e.compiled > 0 {
 			h.profile.Policy = s.policies[m]
 		}
 	}
@@ -212,11 +212,16 @@ func (f *flight) wait(ctx context.Context) error {
 // flights, those who asked before the change share its answer, and whoever asks afterwards begins a new one.
 func (c *Cached) fly(ctx context.Context, s *shard, m callsign.MSISDN, f *flight) error {
 	defer func() {
+		read := f.err == nil || errors.Is(f.err, callsign.ErrNotFound)
+		var e entry
+		if read {
+			e = c.entryOf(m, f) // a policy takes 0.3 ms, in which no call may wait for s
+		}
 		s.mu.Lock()
 		if s.flights[m] == f {
 			delete(s.flights, m)
-			if f.err == nil || errors.Is(f.err, callsign.ErrNotFound) {
-				c.remember(s, m, f)
+			if read {
+				c.metrics.evicted.Add(float64(s.put(e, f.profile.Policy)))
 			}
 		}
 		s.mu.Unlock()
@@ -230,13 +235,13 @@ func (c *Cached) fly(ctx context.Context, s *shard, m callsign.MSISDN, f *flight
 	return err
 }
 
-// remember puts down what f has read. It is called with s locked.
-func (c *Cached) remember(s *shard, m callsign.MSISDN, f *flight) {
+// entryOf is what f has read of m.
+func (c *Cached) entryOf(m callsign.MSISDN, f *flight) entry {
 	e := entry{msisdn: m, rev: f.profile.Rev, read: int32(time.Since(c.began) / time.Second), generation: f.generation}
 	if e.rev > 0 {
 		e.packed = Pack(&f.profile)
 	}
-	c.metrics.evicted.Add(float64(s.put(e, f.profile.Policy)))
+	return e
 }
 
 // fallBack answers what memory has, now that the truth can't be read.

@@ -16,8 +16,6 @@ const (
 	entryCost = int(unsafe.Sizeof(entry{})) + 24
 	// maxPacked is the largest profile that is remembered.
 	maxPacked = 128 << 10
-	// policyCost is what a policy takes beyond four times its packed form, as measured: it is compiled too, and has a time zone of its own.
-	policyCost = 6 << 10
 	// maxSlots is what the index can tell apart.
 	maxSlots = 1 << 24
 )
@@ -47,7 +45,7 @@ type entry struct {
 	generation     uint32
 	older, younger uint32 // slots
 	marked         bool   // it was looked at since the hand last passed
-	policed        bool   // it has a policy
+	compiled       uint32 // what its policy takes beside its packed form; 0: it has none
 }
 
 func (s *shard) open(limit int) {
@@ -65,10 +63,7 @@ func hash(m callsign.MSISDN) uint64 {
 func (c *Cached) shard(m callsign.MSISDN) *shard { return &c.shards[hash(m)>>58] }
 
 func (e *entry) cost() int {
-	if e.policed {
-		return entryCost + policyCost + 4*len(e.packed)
-	}
-	return entryCost + len(e.packed)
+	return entryCost + len(e.packed) + int(e.compiled)
 }
 
 func (e *entry) since() time.Duration { return time.Duration(e.read) * time.Second }
@@ -96,14 +91,16 @@ func (s *shard) get(m callsign.MSISDN) *entry {
 // put remembers e with its policy, if it has one, and tells how many others went for it. What is too large to remember replaces nothing.
 func (s *shard) put(e entry, policy *callsign.Compiled) (evicted int) {
 	s.drop(e.msisdn)
-	e.policed = policy != nil
+	if policy != nil {
+		e.compiled = uint32(policy.Bytes())
+	}
 	if e.msisdn == 0 || len(e.packed) > maxPacked || e.cost() > s.limit {
 		return 0
 	}
 	for ; s.bytes+e.cost() > s.limit; evicted++ {
 		s.evict()
 	}
-	if e.policed {
+	if policy != nil {
 		s.policies[e.msisdn] = policy
 	}
 	slot := s.free
@@ -164,7 +161,7 @@ func (s *shard) drop(m callsign.MSISDN) {
 	e := &s.slots[slot]
 	s.bytes -= e.cost()
 	s.entries--
-	if e.policed {
+	if e.compiled > 0 {
 		delete(s.policies, m)
 	}
 	s.slots[e.older].younger, s.slots[e.younger].older = e.younger, e.older

@@ -2,7 +2,9 @@ package store
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -34,7 +36,7 @@ func packPolicy(c *callsign.Compiled) []byte {
 
 func unpackPolicy(packed string) (*callsign.Compiled, error) {
 	var d policyDocument
-	if err := json.Unmarshal([]byte(packed), &d); err != nil {
+	if err := readWhole(packed, &d); err != nil {
 		return nil, err
 	}
 	shown := map[string]callsign.Signature{}
@@ -44,11 +46,30 @@ func unpackPolicy(packed string) (*callsign.Compiled, error) {
 	return d.Policy.Compile(d.Rev, shown)
 }
 
+// ParsePolicy reads a policy as an engine keeps it. One with members that this node doesn't know is a newer node's, and an error: whom they
+// keep out would be shown the text, and what is put back would lack them.
+func ParsePolicy(document string) (p callsign.Policy, err error) {
+	err = readWhole(document, &p)
+	return p, err
+}
+
+func readWhole(document string, into any) error {
+	d := json.NewDecoder(strings.NewReader(document))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("there is something behind it")
+	}
+	return nil
+}
+
 // ReadPolicy compiles a policy as an engine keeps it, with those of its texts that may be shown. Its error keeps the subscriber's
 // calls from showing anything: without the policy it might be what they never want shown.
 func ReadPolicy(m callsign.MSISDN, rev uint64, document string, texts []callsign.Signature) (*callsign.Compiled, error) {
-	var p callsign.Policy
-	if err := json.Unmarshal([]byte(document), &p); err != nil {
+	p, err := ParsePolicy(document)
+	if err != nil {
 		return nil, fmt.Errorf("%w: the policy of %v can't be read: put it again: %w", callsign.ErrUnavailable, m, err)
 	}
 	shown := map[string]callsign.Signature{}

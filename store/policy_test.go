@@ -2,9 +2,13 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"reflect"
+	"runtime"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,6 +43,25 @@ func TestAPolicyIsPackedWhole(t *testing.T) {
 	for _, n := range []int{1, 10, len(packed) / 2} {
 		if _, ok := Unpack(7, 9, packed[:len(packed)-n]); ok {
 			t.Errorf("cut off by %d it is taken for whole", n)
+		}
+	}
+}
+
+// TestWhatANewerNodeSaysIsNotHalfRead has members that this node doesn't know: a caller that they keep out would be shown the text.
+func TestWhatANewerNodeSaysIsNotHalfRead(t *testing.T) {
+	for document, ok := range map[string]bool{
+		`{"never":["+8613800000001"]}`:                   true,
+		`{"never_again":["+8613800000001"]}`:             false,
+		`{"rules":[{"show":"nothing","moon":"full"}]}`:   false,
+		`{"rules":[{"show":"nothing"}]} {"paused":true}`: false,
+	} {
+		_, err := ReadPolicy(8613900000002, 1, document, nil)
+		if ok != (err == nil) || err != nil && !errors.Is(err, callsign.ErrUnavailable) {
+			t.Errorf("%s is read with %v", document, err)
+		}
+		packed := Pack(&callsign.Profile{Tenant: "t"}) + `{"rev":1,"policy":` + document + `}`
+		if _, unpacked := Unpack(8613900000002, 1, packed); unpacked != ok {
+			t.Errorf("%s of another node's is taken: %v", document, unpacked)
 		}
 	}
 }
@@ -105,6 +128,69 @@ func TestPoliciesTakeWhatMemorySays(t *testing.T) {
 	}
 }
 
+// TestNoPolicyTakesMoreThanMemorySays fills policies with whatever grows most when it is compiled: a subscriber writes them.
+func TestNoPolicyTakesMoreThanMemorySays(t *testing.T) {
+	list := func(n int, item string) (items []string) {
+		for i := range n {
+			items = append(items, strings.ReplaceAll(item, "#", fmt.Sprint(i%9+1)))
+		}
+		return items
+	}
+	rules := func(n int, r callsign.PolicyRule) callsign.Policy {
+		return callsign.Policy{Rules: slices.Repeat([]callsign.PolicyRule{r}, n)}
+	}
+	text := map[string]callsign.PolicyText{}
+	for i := range 32 {
+		text[fmt.Sprint("t", i)] = callsign.PolicyText{Text: strings.Repeat("x", 1300)}
+	}
+	groups := map[string][]string{}
+	for i := range 64 {
+		for j := range 100 {
+			groups[fmt.Sprint("g", i)] = append(groups[fmt.Sprint("g", i)], fmt.Sprint(j+10))
+		}
+	}
+	for what, p := range map[string]callsign.Policy{
+		"nothing":        {},
+		"prefixes":       {Never: list(7000, "#*")},
+		"ranges":         {Never: list(5000, "1-+#")},
+		"numbers":        {Never: list(9000, "#")},
+		"dates":          {Holidays: list(5000, "12-0#")},
+		"days":           rules(1, callsign.PolicyRule{Show: "nothing", When: callsign.When{Days: list(6000, "mon")}}),
+		"dates of rules": rules(200, callsign.PolicyRule{Show: "nothing", When: callsign.When{Dates: list(20, "12-0#")}}),
+		"rules":          rules(200, callsign.PolicyRule{Show: "nothing"}),
+		"pauses":         {Pauses: slices.Repeat([]callsign.Pause{{To: time.Unix(1, 0)}}, 600)},
+		"groups":         {Groups: groups},
+		"texts":          {Texts: text},
+	} {
+		const n = 100
+		shown := map[string]callsign.Signature{}
+		for name, t := range p.Texts {
+			shown[name] = callsign.Signature{Network: callsign.PolicyNetwork, Shown: t.Text, Origin: "policy/" + name}
+		}
+		all, says := map[callsign.MSISDN]callsign.Profile{}, 0
+		before := heap()
+		for m := range callsign.MSISDN(n) {
+			c, err := p.Compile(7, shown)
+			if err != nil {
+				t.Fatalf("%s: %v", what, err)
+			}
+			profile := callsign.Profile{MSISDN: m, Tenant: "t", Rev: 9, Policy: c}
+			packed := Pack(&profile)
+			if profile, _ = Unpack(m, 9, packed); profile.Policy == nil { // strings of its own, as it is read
+				t.Fatalf("%s is not packed", what)
+			}
+			e := entry{packed: packed, compiled: uint32(profile.Policy.Bytes())}
+			says += e.cost()
+			profile.Name = packed
+			all[m] = profile
+		}
+		if took := heap() - before; took > says*110/100 {
+			t.Errorf("%d policies of %s take %d bytes, and are said to take %d", n, what, took, says)
+		}
+		runtime.KeepAlive(all)
+	}
+}
+
 // keptTenants is a keeper whose policies can be changed, or away.
 type keptTenants struct {
 	everyone
@@ -116,12 +202,12 @@ func (k keptTenants) TenantPolicies(context.Context) (map[string]TenantDocument,
 }
 
 func TestATenantWhosePolicyCantBeUsedIsSilent(t *testing.T) {
-	ts := NewTenants(keptTenants{documents: map[string]TenantDocument{"a": {1, `{"time_zone":"Mars"}`}, "b": {1, `{`}, "c": {1, `{"per_day":3}`}}}, nil)
+	ts := NewTenants(keptTenants{documents: map[string]TenantDocument{"a": {1, `{"time_zone":"Mars"}`}, "b": {1, `{`}, "c": {1, `{"per_day":3}`}, "e": {1, `{"per_day":3,"per_hour":1}`}}}, nil)
 	if err := ts.read(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	call := callsign.Call{Caller: 8613800000001, Callee: 8613900000002, At: time.Now()}
-	for name, want := range map[string]bool{"a": false, "b": false, "c": true, "d": true} {
+	for name, want := range map[string]bool{"a": false, "b": false, "c": true, "d": true, "e": false} {
 		if tenant, known := ts.Tenant(name); !known || tenant.Takes(call) != want {
 			t.Errorf("%s: known %v, shows %v", name, known, tenant.Takes(call))
 		}

@@ -18,7 +18,8 @@ import (
 // changed while the node was down is never shown as it was. Only while the truth can't be read an entry is shown, for
 // MaxStale from the last moment at which the node that wrote it would have been told of a change. The file is removed
 // when it is read, so that what is erased later stays nowhere.
-const snapshotBegins = "callsign memory 1\n"
+// Its first line names the form: one that lacks policies would show what they forbid.
+const snapshotBegins = "callsign memory 2\n"
 
 const (
 	warmBatch = 32                    // how many numbers are read in a row while a node warms up
@@ -114,9 +115,9 @@ func (c *Cached) load() (numbers []callsign.MSISDN) {
 	}
 	for _, e := range entries {
 		s := c.shard(e.msisdn)
+		p, _ := Unpack(e.msisdn, e.rev, e.packed)
 		s.mu.Lock()
 		if e.generation = c.generation.Load() - 2; s.get(e.msisdn) == nil { // older than any by which a feed has stood
-			p, _ := Unpack(e.msisdn, e.rev, e.packed)
 			s.put(e, p.Policy)
 		}
 		s.mu.Unlock()

@@ -48,6 +48,12 @@ func TestAStartedNodeRemembers(t *testing.T) {
 			_ = os.WriteFile(file, b, 0o600)
 		}, rev: -1, logs: "damaged"},
 		"so is one that was cut off": {between: func(tr *truth, file string) { away(tr, ""); _ = os.Truncate(file, 20) }, rev: -1, logs: "damaged"},
+		"so is one of a node that knew no policies": {between: func(tr *truth, file string) {
+			away(tr, "")
+			b, _ := os.ReadFile(file)
+			b = bytes.Replace(b[:len(b)-crc32.Size], []byte(snapshotBegins), []byte("callsign memory 1\n"), 1)
+			_ = os.WriteFile(file, binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b)), 0o600)
+		}, rev: -1, logs: "another version"},
 		"so is one that can't be read": {between: func(tr *truth, file string) {
 			away(tr, "")
 			_ = os.Remove(file)

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -16,9 +15,9 @@ type TenantDocument struct {
 	JSON string
 }
 
-// Policy is the policy that it holds.
+// Policy is the policy that it holds, whole as ParsePolicy has it.
 func (d TenantDocument) Policy() (p callsign.TenantPolicy, err error) {
-	err = json.Unmarshal([]byte(d.JSON), &p)
+	err = readWhole(d.JSON, &p)
 	return p, err
 }
 

@@ -15,7 +15,8 @@
 #	          that comes again for the same one, as Kamailio sends it under another branch once it was restarted
 #	tcp       the kills again, over TCP: what was on a connection is lost, and nothing sends it again
 #
-# harm.sh runs all of them, harm.sh FAULT… those (none is run first all the same). A line of the table for each: the fewest set-ups
+# harm.sh runs all of them, harm.sh FAULT… those (none is run first all the same). With RULES=20 each callee's text is shown by a policy of
+# twenty rules. A line of the table for each: the fewest set-ups
 # under way at a fault, INVITEs that SIPp sent again, the calls away from any fault (two seconds before it begins, two after it
 # ended) and how many of them in a hundred had their text receipted, INVITE to 180 in milliseconds, what its p99 has more than with
 # no fault, and the texts that came twice; then how soon texts were on handsets. Ends with "failed N", the calls
@@ -105,7 +106,7 @@ start callsign
 wait_for callsign curl -sf "$CALLSIGN_SERVER/healthz"
 CALLSIGN_KEY=$("$work/callsign" key create --role admin -c "$work/callsign.yaml") || exit 1
 export CALLSIGN_KEY
-"$work/harm" subscribers $callees 'On the road' || exit 1
+"$work/harm" subscribers $callees 'On the road' "${RULES:-0}" || exit 1
 kill "$(cut -c2- "$work/node.pid")"
 wait "$(cut -c2- "$work/node.pid")"
 : >"$work/node.pid"

@@ -10,10 +10,12 @@ import (
 )
 
 // OptOut keeps o, committed when it returns; changed is false if its caller had opted out of it already, and the row stays
-// as it was.
+// as it was; but the caller's own takes an operator's place.
 func (e *Engine) OptOut(ctx context.Context, o callsign.OptOut) (changed bool, err error) {
-	return e.opt(ctx, "opt out", o.Caller, `INSERT INTO opt_outs (caller, callee, tenant, at, origin) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`,
-		o.Caller, o.Callee, o.Tenant, store.Micros(o.At), octets(o.Origin))
+	return e.opt(ctx, "opt out", o.Caller, `INSERT INTO opt_outs (caller, callee, tenant, at, origin) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (caller, callee) DO UPDATE SET tenant = excluded.tenant, at = excluded.at, origin = excluded.origin
+		WHERE substr(opt_outs.origin, 1, length($6::bytea)) = $6 AND substr(excluded.origin, 1, length($6::bytea)) <> $6`,
+		o.Caller, o.Callee, o.Tenant, store.Micros(o.At), octets(o.Origin), octets(callsign.OptOutByOperator))
 }
 
 // OptIn forgets what OptOut kept of the caller and callee; changed is false if there was nothing.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -34,11 +35,13 @@ func policyTexts(ctx context.Context, pool *pgxpool.Pool, m callsign.MSISDN) (te
 func (e *Engine) Policy(ctx context.Context, sc callsign.Scope, m callsign.MSISDN) (p callsign.Policy, rev uint64, err error) {
 	err = e.read("policy of "+m.String(), func(pool *pgxpool.Pool) error {
 		var document octets
-		if err := pool.QueryRow(ctx, `SELECT p.document, p.rev FROM policies p JOIN subscribers s USING (msisdn) WHERE s.tenant = $1 AND p.msisdn = $2`,
-			sc.Tenant, m).Scan(&document, &rev); err != nil {
+		err := pool.QueryRow(ctx, `SELECT p.document, p.rev FROM policies p JOIN subscribers s USING (msisdn) WHERE s.tenant = $1 AND p.msisdn = $2`,
+			sc.Tenant, m).Scan(&document, &rev)
+		if err != nil {
 			return err
 		}
-		return json.Unmarshal([]byte(document), &p)
+		p, err = store.ParsePolicy(string(document))
+		return err
 	})
 	return p, rev, err
 }
@@ -84,10 +87,13 @@ func (e *Engine) DeletePolicy(ctx context.Context, sc callsign.Scope, m callsign
 	})
 }
 
-// unchangedPolicy locks m, or is ErrNotFound if it isn't the tenant's; ErrChanged unless its policy is at rev; 0 is any, and none.
+// unchangedPolicy locks m, or is ErrNotFound if it isn't the tenant's; ErrChanged unless its policy is at rev; 0 is any, and none, callsign.NoRev none.
 func (w *writing) unchangedPolicy(ctx context.Context, tenant string, m callsign.MSISDN, rev uint64) error {
 	if err := w.lock(ctx, tenant, m); err != nil || rev == 0 {
 		return err
+	}
+	if rev == callsign.NoRev {
+		return w.at(ctx, 0, `SELECT coalesce(max(rev), 0) FROM policies WHERE msisdn = $1`, m)
 	}
 	return w.at(ctx, rev, `SELECT rev FROM policies WHERE msisdn = $1`, m)
 }
@@ -101,6 +107,10 @@ func (w *writing) at(ctx context.Context, rev uint64, query string, args ...any)
 	}
 	return err
 }
+
+// over is the end of a policy's texts as they are kept: a node of before there were policies, which runs beside while nodes are upgraded,
+// would else show the newest of them to everybody. Nobody is told of it.
+var over = time.UnixMicro(1)
 
 func (w *writing) placeTexts(ctx context.Context, tenant string, m callsign.MSISDN, texts []callsign.Entry) error {
 	rows, err := w.Query(ctx, `SELECT account, version FROM signatures WHERE msisdn = $1 AND network = $2`, m, callsign.PolicyNetwork)
@@ -119,6 +129,9 @@ func (w *writing) placeTexts(ctx context.Context, tenant string, m callsign.MSIS
 		return err
 	}
 	missing, gone := store.PlaceTexts(texts, versions)
+	for i := range texts {
+		texts[i].Expires = over
+	}
 	if _, err := w.Exec(ctx, `DELETE FROM accounts WHERE tenant = $1 AND network = $2 AND account = ANY($3)`, tenant, callsign.PolicyNetwork, gone); err != nil {
 		return err
 	}

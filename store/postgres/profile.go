@@ -20,6 +20,9 @@ func scanSignature(scan func(...any) error, s *callsign.Signature, before ...any
 	err := scan(append(before, &s.Network, &s.Account, (*octets)(&s.Text), (*octets)(&s.Shown), (*octets)(&s.Lang),
 		&s.Stamp.Epoch, &s.Stamp.Version, &at, &expires, (*octets)(&s.Origin))...)
 	s.At, s.Expires = store.FromMicros(at), store.FromMicros(expires)
+	if s.Network == callsign.PolicyNetwork {
+		s.Expires = time.Time{}
+	}
 	return err
 }
 

@@ -34,7 +34,7 @@ func (e *Engine) Policy(ctx context.Context, sc callsign.Scope, m callsign.MSISD
 	err = e.queryRow(ctx, `SELECT p.document, p.rev FROM policies p JOIN subscribers s ON s.msisdn = p.msisdn WHERE s.tenant = ? AND p.msisdn = ?`,
 		sc.Tenant, m)(&document, &rev)
 	if err == nil {
-		err = json.Unmarshal([]byte(document), &p)
+		p, err = store.ParsePolicy(string(document))
 	}
 	return p, rev, e.failed("policy of "+m.String(), err)
 }
@@ -80,12 +80,12 @@ func (e *Engine) DeletePolicy(ctx context.Context, sc callsign.Scope, m callsign
 	})
 }
 
-// unchangedPolicy is ErrNotFound unless m is the tenant's, and ErrChanged unless its policy is at rev; 0 is any, and none.
+// unchangedPolicy is ErrNotFound unless m is the tenant's, and ErrChanged unless its policy is at rev; 0 is any, and none, callsign.NoRev none.
 func (w *writing) unchangedPolicy(ctx context.Context, tenant string, m callsign.MSISDN, rev uint64) error {
 	var now uint64
 	err := w.QueryRowContext(ctx, `SELECT coalesce(p.rev, 0) FROM subscribers s LEFT JOIN policies p ON p.msisdn = s.msisdn WHERE s.tenant = ? AND s.msisdn = ?`,
 		tenant, m).Scan(&now)
-	if err == nil && rev != 0 && rev != now {
+	if err == nil && rev != 0 && rev != now && (rev != callsign.NoRev || now != 0) {
 		return callsign.ErrChanged
 	}
 	return err

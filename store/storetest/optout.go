@@ -72,7 +72,17 @@ func optOuts(t *testing.T, e Engine) {
 	}
 	in(one, true)
 	in(one, false)
-	for _, want := range []callsign.MSISDN{chloe, anna, ben, anna, anna} {
+	operators := callsign.OptOut{Tenant: theirs.Tenant, Caller: chloe, Callee: anna, At: noon, Origin: callsign.OptOutByOperator + "key"}
+	own := optOut(chloe, anna)
+	out(operators, true)
+	out(operators, false)
+	out(own, true)
+	out(operators, false)
+	if got, err := e.OptOutsOf(ctx, chloe); err != nil || !slices.Equal(got, []callsign.OptOut{chloes, own}) {
+		t.Errorf("after an operator and then Chloe herself said it: %v, %v, want hers, which no operator of another tenant takes back", got, err)
+	}
+	in(own, true)
+	for _, want := range []callsign.MSISDN{chloe, anna, ben, anna, anna, chloe, chloe, chloe} {
 		if got := next(t, "a change", heard); got != (told{want, 0}) {
 			t.Errorf("heard %v, want %v with revision 0", got, want)
 		}

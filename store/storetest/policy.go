@@ -84,6 +84,8 @@ func policies(t *testing.T, e Engine) {
 	}
 	_, err = e.PutPolicy(ctx, ours, anna, policy, rev, again)
 	wantErr(t, "what was changed meanwhile", err, callsign.ErrChanged)
+	_, err = e.PutPolicy(ctx, ours, anna, callsign.Policy{Paused: true}, callsign.NoRev, nil)
+	wantErr(t, "what was put meanwhile where there was none", err, callsign.ErrChanged)
 	wantErr(t, "deleting what was changed", e.DeletePolicy(ctx, ours, anna, rev), callsign.ErrChanged)
 
 	// Its texts are nobody's accounts, and go with it.

@@ -9,7 +9,8 @@ import (
 
 const usage = `usage:
   harm calls N SUBSCRIBERS                       SIPp's -inf: a caller of its own for each call, and a callee of so many
-  harm subscribers N TEXT                        puts that many callees, each with the text, to CALLSIGN_SERVER with CALLSIGN_KEY
+  harm subscribers N TEXT RULES                  puts that many callees, each with the text, by a policy of so many rules if there are any, to
+                                                 CALLSIGN_SERVER with CALLSIGN_KEY
   harm flood AS NEXT SECONDS RATE                INVITEs to nobody, so many a second; 0: as fast as they can be sent
   harm abuse SECONDS                             all that can be done to the API of CALLSIGN_SERVER at once; CALLSIGN_KEY makes its sources
   harm lock DATABASE SECONDS                     takes an SQLite database from everybody, readers too
@@ -36,8 +37,8 @@ func run(args []string) error {
 	switch {
 	case len(args) == 3 && args[0] == "calls":
 		return calls(os.Stdout, number(1), number(2))
-	case len(args) == 3 && args[0] == "subscribers":
-		return subscribers(number(1), os.Getenv("CALLSIGN_SERVER"), os.Getenv("CALLSIGN_KEY"), args[2])
+	case len(args) == 4 && args[0] == "subscribers":
+		return subscribers(number(1), os.Getenv("CALLSIGN_SERVER"), os.Getenv("CALLSIGN_KEY"), args[2], number(3))
 	case len(args) == 5 && args[0] == "flood":
 		return flood(args[1], args[2], seconds(3), number(4))
 	case len(args) == 2 && args[0] == "abuse":
