@@ -79,6 +79,8 @@ type Delivery struct {
 	Channel string        // the only one over which it may be shown; "": any
 	Repeat  time.Duration // where a policy is more sparing with texts than the node; RepeatAlways: it isn't
 	PerDay  int           // how many texts the caller may be shown within 24 hours; 0: no limit
+	// PerCallee is how many of them may be this callee's; 0: no limit.
+	PerCallee int
 }
 
 // Outcome is how a delivery's submission ended; receipts come later, as events.

@@ -18,11 +18,11 @@ const (
 	AlreadyDelivered = "already_delivered" // this call's text was released before: a fork, a spiral, a retransmission
 	Repeated         = "repeat"            // the caller has seen it, and Repeat says that this is enough
 	CallerCap        = "caller_cap"
-	DayCap           = "day_cap" // the caller had as many texts within a day as the callee's operator allows
+	DayCap           = "day_cap" // the caller had as many texts within a day as the callee's operator allows, or as they want themselves
 	GlobalCap        = "global_cap"
 )
 
-// Day is the time in which a delivery's PerDay counts.
+// Day is the time in which a delivery's PerDay and PerCallee count.
 const Day = 24 * time.Hour
 
 // DeliverOnce is how long a call is remembered, so that its forks and spirals show its text once: longer than any rings.
@@ -57,8 +57,8 @@ type Claims struct {
 	calls   book[[16]byte, time.Duration] // by keyOfCall
 	seen    book[seenKey, time.Duration]
 	grants  book[callsign.MSISDN, []time.Duration]
-	days    book[callsign.MSISDN, []time.Duration] // likewise within a day, of deliveries that have a cap for it
-	longest time.Duration                          // for how long seen is kept: the longest repeat so far; callsign.RepeatOnce: for ever
+	days    book[dayKey, []time.Duration] // likewise within a day, of deliveries that have a cap for it
+	longest time.Duration                 // for how long seen is kept: the longest repeat so far; callsign.RepeatOnce: for ever
 	second  []time.Duration
 	next    int
 	results *prometheus.CounterVec
@@ -70,6 +70,9 @@ type seenKey struct {
 	text           [16]byte // of callsign.RepeatOnce: half its SHA-256
 }
 
+// dayKey is of one callee's texts; of all where callee is 0.
+type dayKey struct{ caller, callee callsign.MSISDN }
+
 // NewClaims makes one that remembers nothing yet.
 func NewClaims(o ClaimsOptions) *Claims {
 	o = o.WithDefaults()
@@ -78,7 +81,7 @@ func NewClaims(o ClaimsOptions) *Claims {
 		calls:  newBook[[16]byte, time.Duration](o.Remember),
 		seen:   newBook[seenKey, time.Duration](o.Remember),
 		grants: newBook[callsign.MSISDN, []time.Duration](o.Remember),
-		days:   newBook[callsign.MSISDN, []time.Duration](o.Remember),
+		days:   newBook[dayKey, []time.Duration](o.Remember),
 		second: slices.Repeat([]time.Duration{-time.Second}, o.PerSecond),
 		results: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "callsign_claims_total", Help: "Deliveries that asked whether their text may be shown, by answer.",
@@ -108,7 +111,8 @@ func (c *Claims) claim(d callsign.Delivery, now time.Duration) (refusal string) 
 	}
 	c.forget(now)
 	call, seen, caller := keyOfCall(d), c.keyOfSeen(d), d.Call.Caller
-	grants, today := since(&c.grants, caller, now-c.o.Per), since(&c.days, caller, now-Day)
+	all, one := dayKey{caller: caller}, dayKey{caller, d.Call.Callee}
+	grants, today, ofCallee := since(&c.grants, caller, now-c.o.Per), since(&c.days, all, now-Day), since(&c.days, one, now-Day)
 	last, shown := c.seen.get(seen)
 	switch {
 	case c.calls.has(call):
@@ -117,7 +121,7 @@ func (c *Claims) claim(d callsign.Delivery, now time.Duration) (refusal string) 
 		return Repeated
 	case c.o.PerCaller > 0 && len(grants) >= c.o.PerCaller:
 		return CallerCap
-	case d.PerDay > 0 && len(today) >= d.PerDay:
+	case d.PerDay > 0 && len(today) >= d.PerDay, d.PerCallee > 0 && len(ofCallee) >= d.PerCallee:
 		return DayCap
 	case c.o.PerSecond > 0 && now-c.second[c.next] < time.Second:
 		return GlobalCap
@@ -130,7 +134,10 @@ func (c *Claims) claim(d callsign.Delivery, now time.Duration) (refusal string) 
 		evicted += c.grants.add(caller, append(grants, now), now)
 	}
 	if d.PerDay > 0 {
-		evicted += c.days.add(caller, append(today, now), now)
+		evicted += c.days.add(all, append(today, now), now)
+	}
+	if d.PerCallee > 0 {
+		evicted += c.days.add(one, append(ofCallee, now), now)
 	}
 	if c.o.PerSecond > 0 {
 		c.second[c.next] = now
@@ -140,12 +147,20 @@ func (c *Claims) claim(d callsign.Delivery, now time.Duration) (refusal string) 
 	return ""
 }
 
-// since is what b has of a caller later than then; the rest is forgotten.
-func since(b *book[callsign.MSISDN, []time.Duration], caller callsign.MSISDN, then time.Duration) []time.Duration {
-	times, _ := b.get(caller)
+// since is what b has of k later than then; the rest is forgotten.
+func since[K comparable](b *book[K, []time.Duration], k K, then time.Duration) []time.Duration {
+	times, _ := b.get(k)
 	times = slices.DeleteFunc(times, func(at time.Duration) bool { return at <= then })
-	b.set(caller, times)
+	b.set(k, times)
 	return times
+}
+
+// giveBack forgets what b has of k at that time.
+func giveBack[K comparable](b *book[K, []time.Duration], k K, at time.Duration) {
+	times, _ := b.get(k)
+	if i := slices.Index(times, at); i >= 0 {
+		b.set(k, slices.Delete(times, i, i+1))
+	}
 }
 
 // forget lets go of what no longer refuses anybody.
@@ -176,12 +191,9 @@ func (c *Claims) Settle(_ context.Context, d callsign.Delivery, o callsign.Outco
 	if last, ok := c.seen.get(seen); ok && last == at {
 		c.seen.drop(seen)
 	}
-	for _, b := range []*book[callsign.MSISDN, []time.Duration]{&c.grants, &c.days} {
-		times, _ := b.get(caller)
-		if i := slices.Index(times, at); i >= 0 {
-			b.set(caller, slices.Delete(times, i, i+1))
-		}
-	}
+	giveBack(&c.grants, caller, at)
+	giveBack(&c.days, dayKey{caller: caller}, at)
+	giveBack(&c.days, dayKey{caller, d.Call.Callee}, at)
 	return nil
 }
 

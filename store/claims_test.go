@@ -29,6 +29,7 @@ func TestClaims(t *testing.T) {
 		return step{d: delivery(caller, callee, once, text), want: want}
 	}
 	asked := func(repeat time.Duration, perDay int, s step) step { s.d.Repeat, s.d.PerDay = repeat, perDay; return s }
+	callees := func(perCallee int, s step) step { s.d.PerCallee = perCallee; return s }
 	after := func(d time.Duration, s step) step { s.wait = d; return s }
 	settle := func(caller, callee callsign.MSISDN, once, text string, state callsign.OutcomeState) step {
 		return step{d: delivery(caller, callee, once, text), settle: state}
@@ -82,6 +83,19 @@ func TestClaims(t *testing.T) {
 			asked(0, 2, claim(1, 2, "a", "x", "")), after(20*time.Hour, asked(0, 2, claim(1, 3, "b", "x", ""))),
 			asked(0, 2, claim(1, 4, "c", "x", DayCap)), asked(0, 3, claim(1, 5, "d", "x", "")), asked(0, 2, claim(9, 4, "e", "x", "")),
 			claim(1, 6, "f", "x", ""), after(4*time.Hour, asked(0, 3, claim(1, 4, "g", "x", ""))), asked(0, 2, claim(1, 4, "h", "x", DayCap)),
+		}},
+		"of one callee's texts a caller gets so many in a day, any day": {ClaimsOptions{}, []step{
+			callees(2, claim(1, 2, "a", "x", "")), after(20*time.Hour, callees(2, claim(1, 2, "b", "x", ""))), callees(2, claim(1, 2, "c", "x", DayCap)),
+			callees(2, claim(1, 3, "d", "x", "")), callees(2, claim(9, 2, "e", "x", "")), claim(1, 2, "f", "x", ""),
+			after(4*time.Hour, callees(2, claim(1, 2, "g", "x", ""))), callees(2, claim(1, 2, "h", "x", DayCap)),
+		}},
+		"of the caps of one callee and of all the stricter holds": {ClaimsOptions{}, []step{
+			asked(0, 3, callees(1, claim(1, 2, "a", "x", ""))), asked(0, 3, callees(1, claim(1, 2, "b", "x", DayCap))), asked(0, 3, claim(1, 3, "c", "x", "")),
+			asked(0, 3, callees(5, claim(1, 4, "d", "x", ""))), asked(0, 3, callees(5, claim(1, 4, "e", "x", DayCap))),
+		}},
+		"what failed gives one callee's back, too": {ClaimsOptions{}, []step{
+			asked(0, 2, callees(1, claim(1, 2, "a", "x", ""))), settle(1, 2, "a", "x", callsign.Failed), asked(0, 2, callees(1, claim(1, 2, "b", "x", ""))),
+			callees(1, claim(1, 2, "c", "x", DayCap)), asked(0, 2, claim(1, 3, "d", "x", "")), asked(0, 2, claim(1, 3, "e", "x", DayCap)),
 		}},
 		"what failed gives a day's back": {ClaimsOptions{}, []step{
 			asked(0, 1, claim(1, 2, "a", "x", "")), asked(0, 1, settle(1, 2, "a", "x", callsign.Failed)),
@@ -187,9 +201,12 @@ func TestClaimsForgetWhatIsOver(t *testing.T) {
 		for i := range callsign.MSISDN(100) {
 			_, _ = c.Claim(t.Context(), delivery(i, 2, "a", "x"))
 		}
-		time.Sleep(time.Hour)
+		capped := delivery(1001, 2, "a", "x")
+		capped.PerDay, capped.PerCallee = 2, 1
+		_, _ = c.Claim(t.Context(), capped)
+		time.Sleep(Day)
 		_, _ = c.Claim(t.Context(), delivery(1000, 2, "a", "x"))
-		if got := [...]int{len(c.calls.at), len(c.seen.at), len(c.grants.at)}; got != [...]int{1, 1, 1} {
+		if got := [...]int{len(c.calls.at), len(c.seen.at), len(c.grants.at), len(c.days.at)}; got != [...]int{1, 1, 1, 0} {
 			t.Errorf("remembered are %v, want the last one only", got)
 		}
 	})

@@ -30,14 +30,15 @@ func NewClaims(c *Client, own *store.Claims, o store.ClaimsOptions) *Claims {
 }
 
 // claimScript grants, and remembers it, or tells the refusal. KEYS: the call, what the caller has seen, the caller's grants, those of a
-// day; all with the caller as their hash tag, so that they are on one node of a cluster. ARGV: token, milliseconds: once in a call,
+// day, and of these the callee's; all with the caller as their hash tag, so that they are on one node of a cluster. ARGV: token, milliseconds: once in a call,
 // repeat (0: always); then the milliseconds of each cap, and the cap (0: none). Times are the server's, for nodes' clocks differ.
 var claimScript = redis.NewScript(`
 if redis.call('EXISTS', KEYS[1]) == 1 then return '` + store.AlreadyDelivered + `' end
 if ARGV[3] ~= '0' and redis.call('EXISTS', KEYS[2]) == 1 then return '` + store.Repeated + `' end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local caps = {{KEYS[3], ARGV[4], ARGV[5], '` + store.CallerCap + `'}, {KEYS[4], ARGV[6], ARGV[7], '` + store.DayCap + `'}}
+local caps = {{KEYS[3], ARGV[4], ARGV[5], '` + store.CallerCap + `'}, {KEYS[4], ARGV[6], ARGV[7], '` + store.DayCap + `'},
+	{KEYS[5], ARGV[8], ARGV[9], '` + store.DayCap + `'}}
 for _, cap in ipairs(caps) do
 	if cap[3] ~= '0' then
 		redis.call('ZREMRANGEBYSCORE', cap[1], '-inf', now - cap[2])
@@ -59,8 +60,7 @@ var settleScript = redis.NewScript(`
 for i = 1, 2 do
 	if redis.call('GET', KEYS[i]) == ARGV[1] then redis.call('DEL', KEYS[i]) end
 end
-redis.call('ZREM', KEYS[3], ARGV[1])
-redis.call('ZREM', KEYS[4], ARGV[1])
+for i = 3, 5 do redis.call('ZREM', KEYS[i], ARGV[1]) end
 return ''`)
 
 // Claim grants d (an empty refusal) or says why not, in one step over all nodes. It never fails.
@@ -72,7 +72,7 @@ func (c *Claims) Claim(ctx context.Context, d callsign.Delivery) (refusal string
 	}
 	asked := c.client.ask(ctx, func(ctx context.Context) (err error) {
 		refusal, err = claimScript.Run(ctx, c.client.redis, keys, token, store.DeliverOnce.Milliseconds(), repeat.Milliseconds(),
-			c.o.Per.Milliseconds(), c.o.PerCaller, store.Day.Milliseconds(), d.PerDay).Text()
+			c.o.Per.Milliseconds(), c.o.PerCaller, store.Day.Milliseconds(), d.PerDay, store.Day.Milliseconds(), d.PerCallee).Text()
 		return err
 	})
 	if asked == nil && refusal != "" {
@@ -109,7 +109,7 @@ func (c *Claims) keys(d callsign.Delivery) (keys []string, token string) {
 	if cmp.Or(d.Repeat, c.o.Repeat) == callsign.RepeatOnce {
 		seen += ":" + digest(d.Text)
 	}
-	return []string{caller + "call:" + callee + ":" + digest(once), seen, caller + "grants", caller + "day"}, digest(d.Call.ID.String() + once)
+	return []string{caller + "call:" + callee + ":" + digest(once), seen, caller + "grants", caller + "day", caller + "day:" + callee}, digest(d.Call.ID.String() + once)
 }
 
 // digest is a name for what may be long, or hold any byte.

@@ -107,6 +107,23 @@ func TestWhatOneNodeShowedTheOthersDoNotShowAgain(t *testing.T) {
 			}
 			a.claim(t, of(4, "z", "hi"), "")
 		}},
+		"what a caller wants of one callee is of all nodes": {store.ClaimsOptions{}, func(t *testing.T, a, b node) {
+			of := func(callee callsign.MSISDN, once string) callsign.Delivery {
+				d := delivery(1, callee, once, "hi")
+				d.PerDay, d.PerCallee = 3, 1
+				return d
+			}
+			a.claim(t, of(2, "x"), "")
+			b.claim(t, of(2, "y"), store.DayCap)
+			if err := a.Settle(t.Context(), of(2, "x"), callsign.Outcome{State: callsign.Failed}); err != nil {
+				t.Error(err)
+			}
+			b.claim(t, of(2, "y"), "")
+			a.claim(t, of(2, "z"), store.DayCap)
+			a.claim(t, of(3, "z"), "")
+			b.claim(t, of(4, "u"), "")
+			a.claim(t, of(5, "v"), store.DayCap)
+		}},
 		"flushed, a node remembers its own": {store.ClaimsOptions{PerCaller: 1}, func(t *testing.T, a, b node) {
 			a.claim(t, delivery(1, 2, "x", "hi"), "")
 			if err := server.Command("FLUSHALL"); err != nil {
