@@ -135,17 +135,19 @@ type WhatIfRequest struct {
 
 // WhatIfResult is what its caller would see, and why.
 type WhatIfResult struct {
-	Show     bool         `json:"show" doc:"whether anything would be shown"`
-	Text     string       `json:"text" doc:"as it would stand on the caller's screen"`
-	Channel  string       `json:"channel" doc:"flash or ussd; empty if nothing would be shown"`
-	Coding   string       `json:"coding,omitempty" doc:"the alphabet in which it would be sent"`
-	Units    int          `json:"units,omitempty" doc:"septets of GSM 7-bit or UTF-16 units that it takes"`
-	MaxUnits int          `json:"max_units,omitempty" doc:"and that there are"`
-	Cut      bool         `json:"cut,omitempty" doc:"the text was longer"`
-	Parts    int          `json:"parts,omitempty" doc:"messages that it takes"`
-	Refusal  string       `json:"refusal,omitempty" doc:"the first rule that refused, as timelines and metrics name it"`
-	Reasons  []string     `json:"reasons" doc:"why, in the order in which it was decided"`
-	Rules    []WhatIfRule `json:"rules,omitempty" nullable:"false" doc:"every rule in the order in which it was considered"`
+	Show      bool         `json:"show" doc:"whether anything would be shown"`
+	Text      string       `json:"text" doc:"as it would stand on the caller's screen"`
+	Channel   string       `json:"channel" doc:"flash or ussd; empty if nothing would be shown"`
+	Coding    string       `json:"coding,omitempty" doc:"the alphabet in which it would be sent"`
+	Units     int          `json:"units,omitempty" doc:"septets of GSM 7-bit or UTF-16 units that it takes"`
+	MaxUnits  int          `json:"max_units,omitempty" doc:"and that there are"`
+	Cut       bool         `json:"cut,omitempty" doc:"the text was longer"`
+	Parts     int          `json:"parts,omitempty" doc:"messages that it takes"`
+	PerDay    int          `json:"per_day,omitempty" doc:"how many texts the caller may get within 24 hours, by the operator's policy and their own wish; absent: no limit"`
+	PerCallee int          `json:"per_callee,omitempty" doc:"and how many of them may be this callee's"`
+	Refusal   string       `json:"refusal,omitempty" doc:"the first rule that refused, as timelines and metrics name it"`
+	Reasons   []string     `json:"reasons" doc:"why, in the order in which it was decided"`
+	Rules     []WhatIfRule `json:"rules,omitempty" nullable:"false" doc:"every rule in the order in which it was considered"`
 }
 
 // WhatIfRule is a rule and what was found of it.

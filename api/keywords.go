@@ -16,6 +16,7 @@ import (
 type OptOuts interface {
 	OptOut(context.Context, callsign.OptOut) (changed bool, err error)
 	OptIn(ctx context.Context, caller, callee callsign.MSISDN) (changed bool, err error)
+	OptInAll(ctx context.Context, caller callsign.MSISDN) (changed bool, err error)
 }
 
 // Codes is what Keywords ask about a message with a code in it: it is committed when it returns. Unawaited is also what has none.
@@ -96,7 +97,7 @@ func (k *Keywords) Receive(ctx context.Context, mo callsign.MO) (reply string, e
 			Tenant: callsign.DefaultTenant, Caller: mo.From, At: time.Now(), Origin: mo.Link,
 		})
 	} else {
-		changed, err = k.optOuts.OptIn(ctx, mo.From, 0)
+		changed, err = k.optOuts.OptInAll(ctx, mo.From)
 	}
 	if err != nil {
 		k.taken.WithLabelValues("error").Inc()

@@ -21,7 +21,11 @@ func (o *optOuts) OptOut(_ context.Context, x callsign.OptOut) (bool, error) {
 	return changed, o.down
 }
 
-func (o *optOuts) OptIn(_ context.Context, m, _ callsign.MSISDN) (bool, error) {
+func (o *optOuts) OptIn(context.Context, callsign.MSISDN, callsign.MSISDN) (bool, error) {
+	return false, errors.New("a handset has said of one callee alone")
+}
+
+func (o *optOuts) OptInAll(_ context.Context, m callsign.MSISDN) (bool, error) {
 	changed := o.down == nil && o.out[m]
 	if changed {
 		delete(o.out, m)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -25,14 +26,15 @@ type Consents interface {
 
 // optOut is a callsign.OptOut in JSON.
 type optOut struct {
-	Caller number    `json:"caller" doc:"who wants no texts"`
+	Caller number    `json:"caller" doc:"who wants no texts, or only some"`
 	Callee number    `json:"callee,omitzero" doc:"of calls to whom; absent: to anybody, of all tenants"`
 	At     time.Time `json:"at"`
 	Origin string    `json:"origin,omitempty" doc:"what told it: the link of an SMS, or the key of who did for the caller"`
+	PerDay int       `json:"per_day" doc:"how many texts they want within 24 hours; 0: none at all"`
 }
 
 func optOutJSON(o callsign.OptOut) optOut {
-	return optOut{number{o.Caller}, number{o.Callee}, o.At, o.Origin}
+	return optOut{number{o.Caller}, number{o.Callee}, o.At, o.Origin, o.PerDay}
 }
 
 // consent is a callsign.Consent in JSON.
@@ -53,8 +55,8 @@ type optOutPath struct {
 
 func (s *Server) registerOptOuts(api huma.API) {
 	const path = " /v1/opt-outs/{caller}"
-	route(s, api, "GET /v1/opt-outs", "Callers who want no texts, in the order of their numbers", 0, operators(), s.listOptOuts)
-	route(s, api, "PUT"+path, "Send a caller no more texts", http.StatusCreated, operators(), s.putOptOut)
+	route(s, api, "GET /v1/opt-outs", "Callers who want no texts, or only some, in the order of their numbers", 0, operators(), s.listOptOuts)
+	route(s, api, "PUT"+path, "Send a caller no more texts, or only so many a day", http.StatusCreated, operators(), s.putOptOut)
 	route(s, api, "DELETE"+path, "Send a caller texts again", 0, operators(), s.deleteOptOut)
 }
 
@@ -88,15 +90,33 @@ func (s *Server) listOptOuts(ctx context.Context, scope callsign.Scope, in *stru
 	return listed(own, in.Limit, optOutJSON, func(o callsign.OptOut) string { return digits(o.Caller) + "/" + digits(o.Callee) }), nil
 }
 
-func (s *Server) putOptOut(ctx context.Context, scope callsign.Scope, in *optOutPath) (*reply[optOut], error) {
+func (s *Server) putOptOut(ctx context.Context, scope callsign.Scope, in *struct {
+	Caller number `path:"caller"`
+	Callee number `query:"callee" doc:"of calls to whom; absent: to anybody"`
+	Body   *struct {
+		PerDay int `json:"per_day,omitempty" minimum:"0" maximum:"1000" doc:"send as many texts within 24 hours; absent or 0: none at all"`
+	}
+},
+) (*reply[optOut], error) {
 	o := callsign.OptOut{
 		Tenant: scope.Tenant, Caller: in.Caller.MSISDN, Callee: in.Callee.MSISDN, At: time.Now().UTC().Truncate(time.Microsecond), Origin: callsign.OptOutByOperator + scope.KeyID,
+	}
+	if in.Body != nil {
+		o.PerDay = in.Body.PerDay
 	}
 	if err := s.concernsNumber(ctx, o.Caller, ""); err != nil {
 		return nil, err
 	}
-	created, err := s.o.OptOuts.OptOut(ctx, o)
-	return putReply(optOutJSON(o), created), err
+	kept, err := s.o.OptOuts.OptOut(ctx, o)
+	if err != nil || kept || o.PerDay == 0 {
+		return putReply(optOutJSON(o), kept), err
+	}
+	own, err := s.optOutsOf(ctx, scope, o.Caller)
+	if err == nil && !slices.ContainsFunc(own, func(x optOut) bool { return x.Callee.MSISDN == o.Callee && x.PerDay == o.PerDay }) {
+		err = newProblem(http.StatusConflict, "stricter", "the caller has said STOP, or asked another operator for as few texts or fewer: that stands, and this was not kept; "+
+			"START from their handset takes all back")
+	}
+	return ok(optOutJSON(o)), err
 }
 
 // deleteOptOut takes back what the tenant took: another's is not to be seen.

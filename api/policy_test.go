@@ -3,6 +3,7 @@ package api
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -84,8 +85,12 @@ func (s *sayings) DeleteTenantPolicy(context.Context, callsign.Scope, uint64) er
 }
 
 func (s *sayings) OptOut(_ context.Context, o callsign.OptOut) (bool, error) {
-	if slices.ContainsFunc(s.optOuts, func(x callsign.OptOut) bool { return x.Caller == o.Caller && x.Callee == o.Callee }) {
-		return false, nil
+	if i := slices.IndexFunc(s.optOuts, func(x callsign.OptOut) bool { return x.Caller == o.Caller && x.Callee == o.Callee }); i >= 0 {
+		was := s.optOuts[i]
+		if was.Tenant != o.Tenant || was.Origin == "sms" || was.PerDay == o.PerDay {
+			return false, nil
+		}
+		s.optOuts = slices.Delete(s.optOuts, i, i+1)
 	}
 	s.optOuts = append(s.optOuts, o)
 	slices.SortFunc(s.optOuts, func(a, b callsign.OptOut) int {
@@ -98,6 +103,10 @@ func (s *sayings) OptIn(_ context.Context, caller, callee callsign.MSISDN) (bool
 	before := len(s.optOuts)
 	s.optOuts = slices.DeleteFunc(s.optOuts, func(x callsign.OptOut) bool { return x.Caller == caller && x.Callee == callee })
 	return len(s.optOuts) < before, nil
+}
+
+func (s *sayings) OptInAll(context.Context, callsign.MSISDN) (bool, error) {
+	return false, errors.ErrUnsupported
 }
 
 func (s *sayings) OptOuts(_ context.Context, after callsign.OptOut, limit int) (out []callsign.OptOut, _ error) {
@@ -139,7 +148,7 @@ func TestWhoSaysWhatIsShown(t *testing.T) {
 		s.memory.subscribers[m] = callsign.Subscriber{MSISDN: m, Tenant: callsign.DefaultTenant}
 	}
 	of.consents[li] = callsign.Consent{MSISDN: li, Request: "ON", Asked: "Sure?", AskedAt: time.Unix(1, 0).UTC(), AskedLink: "a", Reply: "YES", RepliedAt: time.Unix(2, 0).UTC(), ReplyLink: "b"}
-	of.optOuts = []callsign.OptOut{{Tenant: "other", Caller: 1, At: time.Unix(1, 0)}, {Tenant: "other", Caller: 8613800000009}}
+	of.optOuts = []callsign.OptOut{{Tenant: "other", Caller: 1, At: time.Unix(1, 0)}, {Tenant: "other", Caller: 8613800000009}, {Tenant: callsign.DefaultTenant, Caller: 8613900000002, Callee: 3, At: time.Unix(3, 0), Origin: "sms"}}
 	keys := map[string]string{
 		"admin": s.memory.key(callsign.Scope{Role: callsign.RoleAdmin}), "operator": s.memory.key(callsign.Scope{Role: callsign.RoleOperator}),
 		"li": s.memory.key(callsign.Scope{Role: callsign.RoleSubscriber, MSISDN: li}), "source": s.memory.key(callsign.Scope{Role: callsign.RoleSource, Network: "qq", Source: "im"}),
@@ -183,12 +192,24 @@ func TestWhoSaysWhatIsShown(t *testing.T) {
 		{"of one callee", "operator", "PUT", "/v1/opt-outs/8613800000002?callee=8613900000002", "", "", 201, `"callee":"+8613900000002"`},
 		{"the list has the tenant's own", "operator", "GET", "/v1/opt-outs?limit=1", "", "", 200, `"next":"8613800000001/0"`},
 		{"and goes on", "operator", "GET", "/v1/opt-outs?limit=1&after=8613800000001/0", "", "", 200, `"caller":"+8613800000002"`},
-		{"to its end", "operator", "GET", "/v1/opt-outs?limit=1&after=8613800000002/8613900000002", "", "", 200, `{"items":[]}`},
+		{"to its end", "operator", "GET", "/v1/opt-outs?limit=1&after=8613900000002/3", "", "", 200, `{"items":[]}`},
 		{"no place", "operator", "GET", "/v1/opt-outs?after=x", "", "", 422, "invalid"},
 		{"another tenant's is not to be undone", "admin", "DELETE", "/v1/opt-outs/+8613800000009", "", "", 404, "not_found"},
 		{"its own is", "admin", "DELETE", "/v1/opt-outs/+8613800000001", "", "", 204, ""},
 		{"once", "admin", "DELETE", "/v1/opt-outs/+8613800000001", "", "", 404, ""},
 		{"of one callee it is another", "admin", "DELETE", "/v1/opt-outs/+8613800000002", "", "", 404, ""},
+		{"a caller wants only so many", "operator", "PUT", "/v1/opt-outs/8613800000003", `{"per_day":3}`, "", 201, `"per_day":3`},
+		{"which is there already", "operator", "PUT", "/v1/opt-outs/8613800000003", `{"per_day":3}`, "", 200, `"per_day":3`},
+		{"and then fewer of one callee", "operator", "PUT", "/v1/opt-outs/8613800000003?callee=8613900000002", `{"per_day":1}`, "", 201, `"per_day":1`},
+		{"more of it", "operator", "PUT", "/v1/opt-outs/8613800000003?callee=8613900000002", `{"per_day":1000}`, "", 201, `"per_day":1000`},
+		{"a person's data have it", "admin", "GET", "/v1/subscribers/+8613800000003/export", "", "", 200, `"per_day":1000}]`},
+		{"none at all are 0", "operator", "PUT", "/v1/opt-outs/8613800000003", `{}`, "", 201, `"per_day":0`},
+		{"more than a thousand are refused", "operator", "PUT", "/v1/opt-outs/8613800000003", `{"per_day":1001}`, "", 422, "1000"},
+		{"so are fewer than none", "operator", "PUT", "/v1/opt-outs/8613800000003", `{"per_day":-1}`, "", 422, "per_day"},
+		{"and what is no number", "operator", "PUT", "/v1/opt-outs/8613800000003", `{"per_day":"3"}`, "", 422, "per_day"},
+		{"and what nobody knows", "operator", "PUT", "/v1/opt-outs/8613800000003", `{"per_hour":3}`, "", 422, "per_hour"},
+		{"STOP is not made less by an operator", "operator", "PUT", "/v1/opt-outs/8613900000002?callee=3", `{"per_day":3}`, "", 409, "STOP"},
+		{"nor is what another tenant took", "operator", "PUT", "/v1/opt-outs/8613800000009", `{"per_day":3}`, "", 409, "stricter"},
 		{"a subscriber opts nobody out", "li", "PUT", "/v1/opt-outs/+8613800000001", "", "", 403, "forbidden"},
 
 		{"a person's data have the proof", "admin", "GET", "/v1/subscribers/+8613900000002/export", "", "", 200, `"consent":{"request":"ON","asked":"Sure?"`},
@@ -209,7 +230,7 @@ func TestWhoSaysWhatIsShown(t *testing.T) {
 		t.Errorf("its tag is %q", a.header.Get("ETag"))
 	}
 	for _, a := range s.memory.audits {
-		if strings.HasPrefix(a.Action, "PUT /v1/opt-outs") && a.MSISDN == 0 {
+		if strings.HasPrefix(a.Action, "PUT /v1/opt-outs") && a.MSISDN == 0 && a.Status != 422 {
 			t.Errorf("the audit doesn't tell of whom: %+v", a)
 		}
 	}

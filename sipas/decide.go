@@ -44,9 +44,9 @@ type Decision struct {
 	verdicts []callsign.RuleVerdict // of the subscriber's
 
 	// How it may be shown, as in callsign.Delivery.
-	Channel string
-	Repeat  time.Duration
-	PerDay  int
+	Channel           string
+	Repeat            time.Duration
+	PerDay, PerCallee int
 }
 
 // Considered is one rule and what was found of it. Refusal is "" where it had nothing against the call.
@@ -153,7 +153,7 @@ func (d *Decision) ask(p *callsign.Compiled, t *callsign.Tenant, c callsign.Call
 // Delivery is what a decision to show something sends.
 func (d Decision) Delivery(c callsign.Call, p callsign.Profile) callsign.Delivery {
 	p.Signature = d.Signature
-	return callsign.Delivery{Call: c, Profile: p, Text: d.Text, Channel: d.Channel, Repeat: d.Repeat, PerDay: d.PerDay}
+	return callsign.Delivery{Call: c, Profile: p, Text: d.Text, Channel: d.Channel, Repeat: d.Repeat, PerDay: d.PerDay, PerCallee: d.PerCallee}
 }
 
 // Decide decides about a call to p as this node stands: with what its tenant's operator and its caller say. What-if asks it too. The
@@ -166,11 +166,20 @@ func (ws *Workers) Decide(c callsign.Call, p callsign.Profile, now time.Time) De
 	d := Decide(c, p, op, now)
 	d.refuse("the tenant's policy is known", Unavailable, !known)
 	if ws.OptOuts != nil {
-		refused, known := ws.OptOuts.Refuses(c.Caller, c.Callee)
+		wants, known := ws.OptOuts.Wants(c.Caller, c.Callee)
 		d.refuse("opt-outs are known", Unavailable, !known)
-		d.refuse("the caller has not opted out", OptedOut, refused)
+		d.refuse("the caller has not opted out", OptedOut, wants.None)
+		d.PerDay, d.PerCallee = stricter(d.PerDay, wants.PerDay), wants.PerCallee
 	}
 	return d
+}
+
+// stricter is of two caps the smaller; 0 is none.
+func stricter(a, b int) int {
+	if min(a, b) == 0 {
+		return max(a, b)
+	}
+	return min(a, b)
 }
 
 // refuse considers one rule more, after what is to be shown was found.

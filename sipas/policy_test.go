@@ -397,7 +397,9 @@ func (ts tenants) Tenant(string) (*callsign.Tenant, bool) { return ts.t, ts.t !=
 
 type optedOut map[callsign.MSISDN]bool
 
-func (o optedOut) Refuses(caller, _ callsign.MSISDN) (bool, bool) { return o[caller], true }
+func (o optedOut) Wants(caller, _ callsign.MSISDN) (callsign.Wants, bool) {
+	return callsign.Wants{None: o[caller]}, true
+}
 
 // TestWhatIfEqualsCalls makes a thousand calls to subscribers with any policies, and asks before each what it would show.
 func TestWhatIfEqualsCalls(t *testing.T) {

@@ -28,9 +28,9 @@ type Claims interface {
 	Settle(context.Context, callsign.Delivery, callsign.Outcome) error
 }
 
-// OptOuts is asked at release, from memory, whether the caller wants no texts. Where it isn't known nothing is sent.
+// OptOuts is asked at release, from memory, whether the caller wants no texts, or how many. Where it isn't known nothing is sent.
 type OptOuts interface {
-	Refuses(caller, callee callsign.MSISDN) (refused, known bool)
+	Wants(caller, callee callsign.MSISDN) (w callsign.Wants, known bool)
 }
 
 // Tenants has what operators say for each tenant; nil: nothing. Where it isn't known nothing is sent.

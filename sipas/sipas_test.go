@@ -41,6 +41,7 @@ type rooms struct {
 	known      bool // memory knows the callee
 	profile    callsign.Profile
 	lookup     func(context.Context) error
+	claims     []callsign.Delivery
 	refusal    string
 	claimErr   error
 	deliver    func(context.Context) callsign.Outcome
@@ -67,7 +68,10 @@ func (r *rooms) Profile(ctx context.Context, m callsign.MSISDN) (callsign.Profil
 	return r.profile, nil
 }
 
-func (r *rooms) Claim(context.Context, callsign.Delivery) (string, error) {
+func (r *rooms) Claim(_ context.Context, d callsign.Delivery) (string, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.claims = append(r.claims, d)
 	return r.refusal, r.claimErr
 }
 

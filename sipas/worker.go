@@ -315,13 +315,15 @@ func (w *worker) deliver(ctx context.Context, d callsign.Delivery, released time
 		w.Recorder.Record(callsign.Event{Call: d.Call, Tenant: d.Profile.Tenant, At: time.Now(), Kind: callsign.EventSkipped, Reason: reason})
 	}
 	if w.OptOuts != nil {
-		switch refused, known := w.OptOuts.Refuses(d.Call.Caller, d.Call.Callee); {
+		switch wants, known := w.OptOuts.Wants(d.Call.Caller, d.Call.Callee); {
 		case !known:
 			skip(Unavailable)
 			return
-		case refused:
+		case wants.None:
 			skip(OptedOut)
 			return
+		default:
+			d.PerDay, d.PerCallee = stricter(d.PerDay, wants.PerDay), stricter(d.PerCallee, wants.PerCallee)
 		}
 	}
 	refusal, err := w.Claims.Claim(ctx, d)

@@ -20,6 +20,7 @@ const optOutPage = 1000
 type OptOutKeeper interface {
 	OptOut(context.Context, callsign.OptOut) (changed bool, err error)
 	OptIn(ctx context.Context, caller, callee callsign.MSISDN) (changed bool, err error)
+	OptInAll(ctx context.Context, caller callsign.MSISDN) (changed bool, err error)
 	// OptOuts are at most limit of them beyond after, in the order of caller and callee.
 	OptOuts(ctx context.Context, after callsign.OptOut, limit int) ([]callsign.OptOut, error)
 	OptOutsOf(ctx context.Context, caller callsign.MSISDN) ([]callsign.OptOut, error)
@@ -34,16 +35,28 @@ type OptOutsOptions struct {
 	Log     *slog.Logger
 }
 
-// refusals are, by caller, the callees of whose calls they want no texts; 0 is all.
-type refusals map[callsign.MSISDN][]callsign.MSISDN
+// refusals are, by caller, the callees of whose calls they want no texts, or only some.
+type refusals map[callsign.MSISDN][]refusal
 
-func (r refusals) add(caller callsign.MSISDN, callees ...callsign.MSISDN) {
-	for _, callee := range callees {
-		if !slices.Contains(r[caller], callee) {
-			r[caller] = append(r[caller], callee)
+// refusal is 16 bytes.
+type refusal struct {
+	callee callsign.MSISDN // 0: all
+	perDay int16           // as a callsign.OptOut's
+}
+
+// add lets the stricter stand of two of one callee.
+func (r refusals) add(caller callsign.MSISDN, more ...refusal) {
+	for _, m := range more {
+		i := slices.IndexFunc(r[caller], func(is refusal) bool { return is.callee == m.callee })
+		if i < 0 {
+			r[caller] = append(r[caller], m)
+		} else {
+			r[caller][i].perDay = min(r[caller][i].perDay, m.perDay)
 		}
 	}
 }
+
+func refusalOf(o callsign.OptOut) refusal { return refusal{o.Callee, int16(o.PerDay)} }
 
 // OptOuts has all opt-outs in memory, so that a lost store silences nobody and lets nobody be sent what they refused. A
 // caller who has opted out of everything takes some 60 bytes: 100,000 of them 6 MB, twice that while all are read again.
@@ -72,7 +85,7 @@ func NewOptOuts(o OptOutsOptions) *OptOuts {
 		})
 	}
 	register(o.Metrics,
-		gauge("callsign_opt_outs", "Callers in memory who have opted out.", func() float64 { return float64(len(os.refused)) }),
+		gauge("callsign_opt_outs", "Callers in memory who have opted out, or want only so many texts a day.", func() float64 { return float64(len(os.refused)) }),
 		gauge("callsign_opt_outs_loaded", "1 once all opt-outs were read; until then nothing is sent.", func() float64 {
 			if os.refused == nil {
 				return 0
@@ -82,24 +95,35 @@ func NewOptOuts(o OptOutsOptions) *OptOuts {
 	return os
 }
 
-// Refuses tells whether the caller wants no texts of calls to callee. It is not known until all opt-outs were read once.
-func (os *OptOuts) Refuses(caller, callee callsign.MSISDN) (refused, known bool) {
+// Wants tells what the caller wants of calls to callee. It is not known until all opt-outs were read once.
+func (os *OptOuts) Wants(caller, callee callsign.MSISDN) (w callsign.Wants, known bool) {
 	os.mu.Lock()
 	defer os.mu.Unlock()
-	callees := os.refused[caller]
-	return slices.Contains(callees, 0) || slices.Contains(callees, callee), os.refused != nil
+	for _, r := range os.refused[caller] {
+		switch r.callee {
+		case 0:
+			w.PerDay = int(r.perDay)
+		case callee:
+			w.PerCallee = int(r.perDay)
+		default:
+			continue
+		}
+		w.None = w.None || r.perDay == 0
+	}
+	return w, os.refused != nil
 }
 
 // Loaded tells whether all were read once.
 func (os *OptOuts) Loaded() bool {
-	_, known := os.Refuses(0, 0)
+	_, known := os.Wants(0, 0)
 	return known
 }
 
-// OptOut is the engine's. Once it returns, this node obeys.
+// OptOut is the engine's. Once it returns, this node obeys; one that is less strict than what it takes the place of holds here, too, once
+// the feed has told it.
 func (os *OptOuts) OptOut(ctx context.Context, o callsign.OptOut) (changed bool, err error) {
 	if changed, err = os.o.Keeper.OptOut(ctx, o); err == nil {
-		os.put(o.Caller, o.Callee)
+		os.put(o)
 	}
 	return changed, err
 }
@@ -110,17 +134,23 @@ func (os *OptOuts) OptIn(ctx context.Context, caller, callee callsign.MSISDN) (c
 	return os.o.Keeper.OptIn(ctx, caller, callee)
 }
 
-// put is of what was committed just now. It is read again, should it be undone by now.
-func (os *OptOuts) put(caller, callee callsign.MSISDN) {
+// OptInAll is the engine's, and told as OptIn is.
+func (os *OptOuts) OptInAll(ctx context.Context, caller callsign.MSISDN) (changed bool, err error) {
+	return os.o.Keeper.OptInAll(ctx, caller)
+}
+
+// put is of what was committed just now, or of what is no stricter than the row that stands in its place. It is read again, should it be
+// undone by now.
+func (os *OptOuts) put(o callsign.OptOut) {
 	os.mu.Lock()
 	defer os.mu.Unlock()
 	if os.own != nil {
-		os.own.add(caller, callee)
+		os.own.add(o.Caller, refusalOf(o))
 	}
 	if os.refused != nil {
-		os.refused.add(caller, callee)
+		os.refused.add(o.Caller, refusalOf(o))
 	}
-	os.due(func() { os.changed[caller] = struct{}{} })
+	os.due(func() { os.changed[o.Caller] = struct{}{} })
 }
 
 // due notes with mu held what has to be read.
@@ -235,7 +265,7 @@ func (os *OptOuts) load(ctx context.Context) (refusals, error) {
 			return nil, err
 		}
 		for _, o := range page {
-			got.add(o.Caller, o.Callee)
+			got.add(o.Caller, refusalOf(o))
 		}
 		if len(page) < optOutPage {
 			return got, nil
@@ -247,8 +277,8 @@ func (os *OptOuts) load(ctx context.Context) (refusals, error) {
 func (os *OptOuts) replace(got refusals) {
 	os.mu.Lock()
 	defer os.mu.Unlock()
-	for caller, callees := range os.own {
-		got.add(caller, callees...)
+	for caller, own := range os.own {
+		got.add(caller, own...)
 	}
 	os.refused = got
 }
@@ -259,7 +289,7 @@ func (os *OptOuts) replaceOf(m callsign.MSISDN, got []callsign.OptOut) {
 	defer os.mu.Unlock()
 	delete(os.refused, m)
 	for _, o := range got {
-		os.refused.add(m, o.Callee)
+		os.refused.add(m, refusalOf(o))
 	}
 	os.refused.add(m, os.own[m]...)
 }

@@ -16,51 +16,60 @@ import (
 // desk is a keeper of opt-outs with a feed that the test cuts, and a store that it takes away.
 type desk struct {
 	mu     sync.Mutex
-	kept   map[[2]callsign.MSISDN]bool
+	kept   map[[2]callsign.MSISDN]callsign.OptOut
 	feeds  map[chan callsign.MSISDN]struct{}
 	away   error
 	paused chan struct{} // a reading waits until it is closed; nil: it doesn't
 }
 
 func newDesk(callers ...callsign.MSISDN) *desk {
-	d := &desk{kept: map[[2]callsign.MSISDN]bool{}, feeds: map[chan callsign.MSISDN]struct{}{}}
+	d := &desk{kept: map[[2]callsign.MSISDN]callsign.OptOut{}, feeds: map[chan callsign.MSISDN]struct{}{}}
 	for _, m := range callers {
-		d.kept[[2]callsign.MSISDN{m, 0}] = true
+		d.kept[[2]callsign.MSISDN{m, 0}] = callsign.OptOut{Caller: m}
 	}
 	return d
 }
 
-func (d *desk) set(caller, callee callsign.MSISDN, out bool) (changed bool, err error) {
+func (d *desk) set(o callsign.OptOut, out bool) (changed bool, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.away != nil {
 		return false, d.away
 	}
-	k := [2]callsign.MSISDN{caller, callee}
-	changed = d.kept[k] != out
-	if d.kept[k] = out; !out {
+	k := [2]callsign.MSISDN{o.Caller, o.Callee}
+	was, there := d.kept[k]
+	changed = there != out || out && was.PerDay != o.PerDay
+	if d.kept[k] = o; !out {
 		delete(d.kept, k)
 	}
 	for f := range d.feeds {
-		f <- caller
+		f <- o.Caller
 	}
 	return changed, nil
 }
 
 func (d *desk) OptOut(_ context.Context, o callsign.OptOut) (bool, error) {
-	return d.set(o.Caller, o.Callee, true)
+	return d.set(o, true)
 }
 
 func (d *desk) OptIn(_ context.Context, caller, callee callsign.MSISDN) (bool, error) {
-	return d.set(caller, callee, false)
+	return d.set(callsign.OptOut{Caller: caller, Callee: callee}, false)
+}
+
+func (d *desk) OptInAll(ctx context.Context, caller callsign.MSISDN) (changed bool, err error) {
+	all, err := d.OptOutsOf(ctx, caller)
+	for _, o := range all {
+		changed, err = d.set(o, false)
+	}
+	return changed, err
 }
 
 func (d *desk) OptOuts(ctx context.Context, after callsign.OptOut, limit int) (page []callsign.OptOut, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for k := range d.kept {
+	for k, o := range d.kept {
 		if k[0] > after.Caller || k[0] == after.Caller && k[1] > after.Callee {
-			page = append(page, callsign.OptOut{Caller: k[0], Callee: k[1]})
+			page = append(page, o)
 		}
 	}
 	slices.SortFunc(page, func(a, b callsign.OptOut) int {
@@ -77,9 +86,9 @@ func (d *desk) OptOuts(ctx context.Context, after callsign.OptOut, limit int) (p
 func (d *desk) OptOutsOf(_ context.Context, caller callsign.MSISDN) (all []callsign.OptOut, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for k := range d.kept {
+	for k, o := range d.kept {
 		if k[0] == caller {
-			all = append(all, callsign.OptOut{Caller: k[0], Callee: k[1]})
+			all = append(all, o)
 		}
 	}
 	return all, d.away
@@ -148,8 +157,8 @@ func onNodes(t *testing.T, d *desk, n int, test func(t *testing.T, nodes []*OptO
 // refuses checks what a node says of a caller.
 func refuses(t *testing.T, when string, o *OptOuts, caller callsign.MSISDN, want, wantKnown bool) {
 	t.Helper()
-	if refused, known := o.Refuses(caller, 8613800000000); refused != want || known != wantKnown {
-		t.Errorf("%s: refused %t, known %t; want %t, %t", when, refused, known, want, wantKnown)
+	if wants, known := o.Wants(caller, 8613800000000); wants.None != want || known != wantKnown {
+		t.Errorf("%s: wants %+v, known %t; want %t, %t", when, wants, known, want, wantKnown)
 	}
 }
 
@@ -178,7 +187,7 @@ func TestALostStoreIsNoLostOptOut(t *testing.T) {
 		}
 		refuses(t, "what isn't kept isn't there", n[0], talker, false, true)
 		d.leave(nil)
-		if _, err := d.set(talker, 0, true); err != nil { // by a node whose feed nobody had
+		if _, err := d.set(callsign.OptOut{Caller: talker}, true); err != nil { // by a node whose feed nobody had
 			t.Error(err)
 		}
 		time.Sleep(5 * time.Second)
@@ -239,8 +248,69 @@ func TestAnOptOutOfOneCalleeIsOfNoOther(t *testing.T) {
 			t.Error(err)
 		}
 		refuses(t, "another callee", n[0], stopper, false, true)
-		if refused, _ := n[0].Refuses(stopper, talker); !refused {
+		if wants, _ := n[0].Wants(stopper, talker); !wants.None {
 			t.Error("this callee's are not refused")
 		}
+	})
+}
+
+func TestACallersCapsHoldAtOnceAndEverywhere(t *testing.T) {
+	const other = callsign.MSISDN(8613900000003)
+	cap := func(callee callsign.MSISDN, perDay int) callsign.OptOut {
+		return callsign.OptOut{Caller: stopper, Callee: callee, PerDay: perDay}
+	}
+	type wants = callsign.Wants
+	for sentence, c := range map[string]struct {
+		put           []callsign.OptOut
+		talker, other wants // of whose calls, at once where they were put
+		soon          wants // and of talker's everywhere; the zero value: the same
+	}{
+		"of all callees":                       {put: []callsign.OptOut{cap(0, 5)}, talker: wants{PerDay: 5}, other: wants{PerDay: 5}},
+		"of one":                               {put: []callsign.OptOut{cap(talker, 2)}, talker: wants{PerCallee: 2}},
+		"of one and of all both":               {put: []callsign.OptOut{cap(0, 5), cap(talker, 2)}, talker: wants{PerDay: 5, PerCallee: 2}, other: wants{PerDay: 5}},
+		"none of one, some of all":             {put: []callsign.OptOut{cap(0, 5), cap(talker, 0)}, talker: wants{None: true, PerDay: 5}, other: wants{PerDay: 5}},
+		"some of one, none of all":             {put: []callsign.OptOut{cap(talker, 5), cap(0, 0)}, talker: wants{None: true, PerCallee: 5}, other: wants{None: true}},
+		"fewer than before":                    {put: []callsign.OptOut{cap(0, 5), cap(0, 3)}, talker: wants{PerDay: 3}, other: wants{PerDay: 3}},
+		"none after some":                      {put: []callsign.OptOut{cap(0, 5), cap(0, 0)}, talker: wants{None: true}, other: wants{None: true}},
+		"more than before, once that was told": {put: []callsign.OptOut{cap(0, 3), cap(0, 5)}, talker: wants{PerDay: 3}, other: wants{PerDay: 3}, soon: wants{PerDay: 5}},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			onNodes(t, newDesk(), 2, func(t *testing.T, n []*OptOuts) {
+				for _, o := range c.put {
+					if _, err := n[0].OptOut(t.Context(), o); err != nil {
+						t.Error(err)
+					}
+				}
+				if got, _ := n[0].Wants(stopper, talker); got != c.talker {
+					t.Errorf("where it came: %+v, want %+v", got, c.talker)
+				}
+				if got, _ := n[0].Wants(stopper, other); got != c.other {
+					t.Errorf("of another callee: %+v, want %+v", got, c.other)
+				}
+				synctest.Wait()
+				for i, o := range n {
+					if got, known := o.Wants(stopper, talker); got != cmp.Or(c.soon, c.talker) || !known {
+						t.Errorf("told to node %d: %+v, want %+v", i, got, cmp.Or(c.soon, c.talker))
+					}
+				}
+				if changed, err := n[1].OptInAll(t.Context(), stopper); !changed || err != nil {
+					t.Error(changed, err)
+				}
+				synctest.Wait()
+				for i, o := range n {
+					if got, known := o.Wants(stopper, talker); got != (wants{}) || !known {
+						t.Errorf("undone on node %d: %+v", i, got)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestACapThatIsNotKeptLoosensNothing has a keeper that keeps what is stricter, of which this node doesn't know yet.
+func TestACapThatIsNotKeptLoosensNothing(t *testing.T) {
+	onNodes(t, newDesk(stopper), 1, func(t *testing.T, n []*OptOuts) {
+		n[0].put(callsign.OptOut{Caller: stopper, PerDay: 5})
+		refuses(t, "after a cap that was not kept", n[0], stopper, true, true)
 	})
 }

@@ -324,7 +324,7 @@ func explain(reason string) string {
 		ims.Diverted:           "another number was dialled: the text of who took the call over would tell who that is",
 		store.AlreadyDelivered: "this call has its text already",
 		store.CallerCap:        "the caller got as many texts as show.per_caller_per_hour allows",
-		store.DayCap:           "the caller got as many texts in 24 hours as the operator's policy allows: see per_day in callsign policy get",
+		store.DayCap:           "the caller got as many texts in 24 hours as the operator's policy allows, or as they want: see per_day in callsign policy get and in /v1/opt-outs",
 		store.GlobalCap:        "this node sends no more than show.per_second",
 		store.Repeated:         "show.repeat: the caller has seen this text already",
 	}[reason]; ok {

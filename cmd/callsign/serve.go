@@ -461,6 +461,12 @@ func (d *daemon) whatIf(ctx context.Context, in api.WhatIfRequest) (out api.What
 		out.Rules = append(out.Rules, api.WhatIfRule{Rule: r.Rule, Verdict: r.Verdict.String(), Refusal: r.Refusal})
 	}
 	out.Reasons = append(out.Reasons, d.access(call))
+	if out.PerDay, out.PerCallee = decision.PerDay, decision.PerCallee; out.PerDay > 0 {
+		out.Reasons = append(out.Reasons, fmt.Sprintf("texts that the caller gets within 24 hours: %d", out.PerDay))
+	}
+	if out.PerCallee > 0 {
+		out.Reasons = append(out.Reasons, fmt.Sprintf("and of this callee: %d", out.PerCallee))
+	}
 	if out.Refusal = decision.Refusal; !decision.Show {
 		return out, nil
 	}

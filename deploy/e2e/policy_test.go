@@ -109,6 +109,20 @@ rules:
 			t.Errorf("%s is shown %q, want %q", c.relation, got, c.shows)
 		}
 	}
+	const sparing = callsign.MSISDN(8613800000013) // who was shown one text above
+	n.do(http.MethodPut, "/v1/opt-outs/"+sparing.E164()+"?callee="+bob.E164(), `{"per_day":1}`, nil)
+	n.do(http.MethodPut, "/v1/opt-outs/"+sparing.E164(), `{"per_day":9}`, nil)
+	if would := n.whatIf(sparing); !would.Show || would.PerDay != 9 || would.PerCallee != 1 {
+		t.Errorf("of who wants nine texts a day, and of one callee one, what-if says %+v", would)
+	}
+	n.call(scene{caller: sparing, pause: time.Second}).complete() // what came before the cap doesn't count
+	if _, err := n.smsc.Wait(ctx, sparing, 2); err != nil {
+		t.Errorf("who wants one text a day is shown none: %v", err)
+	}
+	n.call(scene{caller: sparing, pause: time.Second}).complete()
+	if lines := n.timeline("skipped: day_cap"); len(n.smsc.Messages(sparing)) != 2 {
+		t.Errorf("who wants one text a day is shown another, %q", lines)
+	}
 	if dry := n.command("call", "+8613800000012", bob.E164(), "--dry"); !strings.Contains(dry, "family: wins") || !strings.Contains(dry, "mother: other_caller") ||
 		!strings.Contains(dry, "customers: loses") || !strings.Contains(dry, "by flash as gsm7: 26 of 160 units in 1 message(s)") {
 		t.Errorf("call --dry prints\n%s", dry)
@@ -125,6 +139,8 @@ rules:
 type wouldShow struct {
 	Show          bool
 	Text, Refusal string
+	PerDay        int `json:"per_day"`
+	PerCallee     int `json:"per_callee"`
 	Rules         []struct{ Rule, Verdict string }
 }
 

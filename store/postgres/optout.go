@@ -10,17 +10,23 @@ import (
 )
 
 // OptOut keeps o, committed when it returns; changed is false if its caller had opted out of it already, and the row stays
-// as it was; but the caller's own takes an operator's place.
+// as it was; but the caller's own takes an operator's place, and of two operators' the stricter, or the later of one tenant's.
 func (e *Engine) OptOut(ctx context.Context, o callsign.OptOut) (changed bool, err error) {
-	return e.opt(ctx, "opt out", o.Caller, `INSERT INTO opt_outs (caller, callee, tenant, at, origin) VALUES ($1, $2, $3, $4, $5)
-		ON CONFLICT (caller, callee) DO UPDATE SET tenant = excluded.tenant, at = excluded.at, origin = excluded.origin
-		WHERE substr(opt_outs.origin, 1, length($6::bytea)) = $6 AND substr(excluded.origin, 1, length($6::bytea)) <> $6`,
-		o.Caller, o.Callee, o.Tenant, store.Micros(o.At), octets(o.Origin), octets(callsign.OptOutByOperator))
+	return e.opt(ctx, "opt out", o.Caller, `INSERT INTO opt_outs (caller, callee, tenant, at, origin, per_day) VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (caller, callee) DO UPDATE SET tenant = excluded.tenant, at = excluded.at, origin = excluded.origin, per_day = excluded.per_day
+		WHERE substr(opt_outs.origin, 1, length($7::bytea)) = $7 AND (substr(excluded.origin, 1, length($7::bytea)) <> $7
+			OR excluded.per_day < opt_outs.per_day OR excluded.per_day > opt_outs.per_day AND excluded.tenant = opt_outs.tenant)`,
+		o.Caller, o.Callee, o.Tenant, store.Micros(o.At), octets(o.Origin), o.PerDay, octets(callsign.OptOutByOperator))
 }
 
 // OptIn forgets what OptOut kept of the caller and callee; changed is false if there was nothing.
 func (e *Engine) OptIn(ctx context.Context, caller, callee callsign.MSISDN) (changed bool, err error) {
 	return e.opt(ctx, "opt in", caller, `DELETE FROM opt_outs WHERE caller = $1 AND callee = $2`, caller, callee)
+}
+
+// OptInAll forgets all that OptOut kept of the caller; changed is false if there was nothing.
+func (e *Engine) OptInAll(ctx context.Context, caller callsign.MSISDN) (changed bool, err error) {
+	return e.opt(ctx, "opt in", caller, `DELETE FROM opt_outs WHERE caller = $1`, caller)
 }
 
 func (e *Engine) opt(ctx context.Context, what string, caller callsign.MSISDN, query string, args ...any) (changed bool, err error) {
@@ -49,7 +55,7 @@ func (e *Engine) OptOutsOf(ctx context.Context, caller callsign.MSISDN) ([]calls
 
 func (e *Engine) optOuts(ctx context.Context, where string, args ...any) (os []callsign.OptOut, err error) {
 	err = e.read("opt-outs", func(pool *pgxpool.Pool) error {
-		rows, err := pool.Query(ctx, `SELECT caller, callee, tenant, at, origin FROM opt_outs WHERE `+where, args...)
+		rows, err := pool.Query(ctx, `SELECT caller, callee, tenant, at, origin, per_day FROM opt_outs WHERE `+where, args...)
 		if err != nil {
 			return err
 		}
@@ -59,7 +65,7 @@ func (e *Engine) optOuts(ctx context.Context, where string, args ...any) (os []c
 				o  callsign.OptOut
 				at int64
 			)
-			if err := rows.Scan(&o.Caller, &o.Callee, &o.Tenant, &at, (*octets)(&o.Origin)); err != nil {
+			if err := rows.Scan(&o.Caller, &o.Callee, &o.Tenant, &at, (*octets)(&o.Origin), &o.PerDay); err != nil {
 				return err
 			}
 			o.At = store.FromMicros(at)

@@ -8,17 +8,23 @@ import (
 )
 
 // OptOut keeps o, committed when it returns; changed is false if its caller had opted out of it already, and the row stays
-// as it was; but the caller's own takes an operator's place.
+// as it was; but the caller's own takes an operator's place, and of two operators' the stricter, or the later of one tenant's.
 func (e *Engine) OptOut(ctx context.Context, o callsign.OptOut) (changed bool, err error) {
-	return e.opt(ctx, "opt out", o.Caller, `INSERT INTO opt_outs (caller, callee, tenant, at, origin) VALUES (?1, ?2, ?3, ?4, ?5)
-		ON CONFLICT DO UPDATE SET tenant = excluded.tenant, at = excluded.at, origin = excluded.origin
-		WHERE substr(opt_outs.origin, 1, length(?6)) = ?6 AND substr(excluded.origin, 1, length(?6)) <> ?6`,
-		o.Caller, o.Callee, o.Tenant, store.Micros(o.At), o.Origin, callsign.OptOutByOperator)
+	return e.opt(ctx, "opt out", o.Caller, `INSERT INTO opt_outs (caller, callee, tenant, at, origin, per_day) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+		ON CONFLICT DO UPDATE SET tenant = excluded.tenant, at = excluded.at, origin = excluded.origin, per_day = excluded.per_day
+		WHERE substr(opt_outs.origin, 1, length(?7)) = ?7 AND (substr(excluded.origin, 1, length(?7)) <> ?7
+			OR excluded.per_day < opt_outs.per_day OR excluded.per_day > opt_outs.per_day AND excluded.tenant = opt_outs.tenant)`,
+		o.Caller, o.Callee, o.Tenant, store.Micros(o.At), o.Origin, o.PerDay, callsign.OptOutByOperator)
 }
 
 // OptIn forgets what OptOut kept of the caller and callee; changed is false if there was nothing.
 func (e *Engine) OptIn(ctx context.Context, caller, callee callsign.MSISDN) (changed bool, err error) {
 	return e.opt(ctx, "opt in", caller, `DELETE FROM opt_outs WHERE caller = ? AND callee = ?`, caller, callee)
+}
+
+// OptInAll forgets all that OptOut kept of the caller; changed is false if there was nothing.
+func (e *Engine) OptInAll(ctx context.Context, caller callsign.MSISDN) (changed bool, err error) {
+	return e.opt(ctx, "opt in", caller, `DELETE FROM opt_outs WHERE caller = ?`, caller)
 }
 
 func (e *Engine) opt(ctx context.Context, what string, caller callsign.MSISDN, query string, args ...any) (changed bool, err error) {
@@ -47,7 +53,7 @@ func (e *Engine) OptOutsOf(ctx context.Context, caller callsign.MSISDN) ([]calls
 }
 
 func (e *Engine) optOuts(ctx context.Context, where string, args ...any) (os []callsign.OptOut, err error) {
-	rows, err := e.query(ctx, `SELECT caller, callee, tenant, at, origin FROM opt_outs WHERE `+where, args...)
+	rows, err := e.query(ctx, `SELECT caller, callee, tenant, at, origin, per_day FROM opt_outs WHERE `+where, args...)
 	if err != nil {
 		return nil, e.failed("opt-outs", err)
 	}
@@ -57,7 +63,7 @@ func (e *Engine) optOuts(ctx context.Context, where string, args ...any) (os []c
 			o  callsign.OptOut
 			at int64
 		)
-		if err := rows.Scan(&o.Caller, &o.Callee, &o.Tenant, &at, &o.Origin); err != nil {
+		if err := rows.Scan(&o.Caller, &o.Callee, &o.Tenant, &at, &o.Origin, &o.PerDay); err != nil {
 			return nil, e.failed("opt-outs", err)
 		}
 		o.At = store.FromMicros(at)

@@ -16,6 +16,72 @@ func optOut(caller, callee callsign.MSISDN) callsign.OptOut {
 	return callsign.OptOut{Tenant: callsign.DefaultTenant, Caller: caller, Callee: callee, At: noon, Origin: "link a\x00"}
 }
 
+// capped is what an operator takes for a caller who wants perDay texts.
+func capped(caller, callee callsign.MSISDN, perDay int) callsign.OptOut {
+	return callsign.OptOut{Tenant: callsign.DefaultTenant, Caller: caller, Callee: callee, At: noon, Origin: callsign.OptOutByOperator + "key", PerDay: perDay}
+}
+
+func callersCaps(t *testing.T, e Engine) {
+	others := func(o callsign.OptOut) callsign.OptOut { o.Tenant = theirs.Tenant; return o }
+	for sentence, c := range map[string]struct {
+		put  []callsign.OptOut // of which the last is asked about
+		kept bool              // it took the place of what was there
+	}{
+		"a cap is kept":                              {[]callsign.OptOut{capped(anna, 0, 1000)}, true},
+		"beside one of one callee":                   {[]callsign.OptOut{capped(anna, ben, 1), capped(anna, 0, 3)}, true},
+		"the same is no change":                      {[]callsign.OptOut{capped(anna, 0, 3), capped(anna, 0, 3)}, false},
+		"a tenant makes its own stricter":            {[]callsign.OptOut{capped(anna, 0, 3), capped(anna, 0, 2)}, true},
+		"and less strict":                            {[]callsign.OptOut{capped(anna, 0, 0), capped(anna, 0, 2)}, true},
+		"another makes it stricter":                  {[]callsign.OptOut{capped(anna, 0, 3), others(capped(anna, 0, 2))}, true},
+		"but not less strict":                        {[]callsign.OptOut{capped(anna, 0, 3), others(capped(anna, 0, 4))}, false},
+		"least of all where none is wanted":          {[]callsign.OptOut{capped(anna, 0, 0), others(capped(anna, 0, 4))}, false},
+		"STOP takes a cap's place":                   {[]callsign.OptOut{others(capped(anna, 0, 3)), optOut(anna, 0)}, true},
+		"and that of an operator's no more":          {[]callsign.OptOut{capped(anna, 0, 0), optOut(anna, 0)}, true},
+		"no cap takes STOP's place":                  {[]callsign.OptOut{optOut(anna, 0), capped(anna, 0, 3)}, false},
+		"nor does what its own tenant says later on": {[]callsign.OptOut{capped(anna, 0, 3), optOut(anna, 0), capped(anna, 0, 4)}, false},
+	} {
+		if _, err := e.OptInAll(t.Context(), anna); err != nil {
+			t.Fatal(err)
+		}
+		var kept bool
+		var err error
+		stands := map[callsign.MSISDN]callsign.OptOut{}
+		for _, o := range c.put {
+			if kept, err = e.OptOut(t.Context(), o); err != nil {
+				t.Fatalf("%s: %v", sentence, err)
+			}
+			if kept {
+				stands[o.Callee] = o
+			}
+		}
+		got, err := e.OptOutsOf(t.Context(), anna)
+		if kept != c.kept || err != nil || len(got) != len(stands) {
+			t.Errorf("%s: kept %v, %v: %+v, want %v", sentence, kept, err, got, c.kept)
+		}
+		for _, o := range got {
+			if o != stands[o.Callee] {
+				t.Errorf("%s: there is %+v, want %+v", sentence, o, stands[o.Callee])
+			}
+		}
+	}
+	for _, perDay := range []int{-1, 1001} {
+		if _, err := e.OptOut(t.Context(), capped(ben, 0, perDay)); err == nil {
+			t.Errorf("%d a day is kept", perDay)
+		}
+	}
+	if _, err := e.OptOut(t.Context(), optOut(chloe, 0)); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []bool{true, false} {
+		if changed, err := e.OptInAll(t.Context(), anna); changed != want || err != nil {
+			t.Errorf("opt in to all: %v, %v, want %v", changed, err, want)
+		}
+	}
+	if got, err := e.OptOuts(t.Context(), callsign.OptOut{}, 10); err != nil || len(got) != 1 || got[0].Caller != chloe {
+		t.Errorf("once Anna wants all again there are %+v, %v, want Chloe's", got, err)
+	}
+}
+
 func optOuts(t *testing.T, e Engine) {
 	ctx := t.Context()
 	heard, stands := make(chan told, 100), make(chan struct{}, 100)
@@ -126,15 +192,15 @@ func optOutMemories(t *testing.T, e Engine) {
 	var nodes [2]*store.OptOuts
 	for i := range nodes {
 		nodes[i] = store.NewOptOuts(store.OptOutsOptions{Keeper: e})
-		if _, known := nodes[i].Refuses(ben, anna); known {
+		if _, known := nodes[i].Wants(ben, anna); known {
 			t.Error("it is known before anything was read")
 		}
 		running.Go(func() { _ = nodes[i].Run(ctx) })
 	}
-	soon := func(what string, n *store.OptOuts, m callsign.MSISDN, want bool) {
+	soon := func(what string, n *store.OptOuts, m callsign.MSISDN, want callsign.Wants) {
 		t.Helper()
 		for began := time.Now(); ; time.Sleep(time.Millisecond) {
-			if refused, known := n.Refuses(m, anna); known && refused == want {
+			if wants, known := n.Wants(m, anna); known && wants == want {
 				return
 			}
 			if time.Since(began) > 10*time.Second {
@@ -142,21 +208,32 @@ func optOutMemories(t *testing.T, e Engine) {
 			}
 		}
 	}
+	none := callsign.Wants{None: true}
 	for _, n := range nodes {
-		soon("loaded", n, ben, true)
+		soon("loaded", n, ben, none)
 	}
-	if _, err := nodes[0].OptOut(ctx, optOut(chloe, 0)); err != nil {
+	for _, step := range []struct {
+		what string
+		put  callsign.OptOut
+		want callsign.Wants
+	}{
+		{"at most ten a day", capped(chloe, 0, 10), callsign.Wants{PerDay: 10}},
+		{"of one callee two", capped(chloe, anna, 2), callsign.Wants{PerDay: 10, PerCallee: 2}},
+		{"and no more", optOut(chloe, 0), callsign.Wants{None: true, PerCallee: 2}},
+	} {
+		if _, err := nodes[0].OptOut(ctx, step.put); err != nil {
+			t.Fatal(err)
+		}
+		if wants, _ := nodes[0].Wants(chloe, anna); wants != step.want {
+			t.Errorf("%s: the node that took it doesn't obey at once: %+v", step.what, wants)
+		}
+		soon(step.what+", on the other node", nodes[1], chloe, step.want)
+	}
+	if _, err := nodes[1].OptInAll(ctx, chloe); err != nil {
 		t.Fatal(err)
 	}
-	if refused, _ := nodes[0].Refuses(chloe, anna); !refused {
-		t.Error("the node that took it doesn't obey at once")
-	}
-	soon("on the other node", nodes[1], chloe, true)
-	if _, err := nodes[1].OptIn(ctx, chloe, 0); err != nil {
-		t.Fatal(err)
-	}
 	for _, n := range nodes {
-		soon("opted in again", n, chloe, false)
-		soon("who is another", n, ben, true)
+		soon("opted in again", n, chloe, callsign.Wants{})
+		soon("who is another", n, ben, none)
 	}
 }

@@ -46,6 +46,7 @@ type Engine interface {
 
 	OptOut(context.Context, callsign.OptOut) (changed bool, err error)
 	OptIn(ctx context.Context, caller, callee callsign.MSISDN) (changed bool, err error)
+	OptInAll(ctx context.Context, caller callsign.MSISDN) (changed bool, err error)
 	OptOuts(ctx context.Context, after callsign.OptOut, limit int) ([]callsign.OptOut, error)
 	OptOutsOf(ctx context.Context, caller callsign.MSISDN) ([]callsign.OptOut, error)
 
@@ -98,6 +99,7 @@ func Run(t *testing.T, open func(t *testing.T) Engine) {
 		"opt-outs: kept once, paged, told, and over an erasure":                      optOuts,
 		"opt-outs: of many who write one at once, one changes it":                    optOutRace,
 		"opt-outs: two nodes' memories obey":                                         optOutMemories,
+		"opt-outs: so many a day":                                                    callersCaps,
 		"keys: put, find, list, revoke":                                              keys,
 		"admin: nobody overwrites what another administrator changed":                changedMeanwhile,
 		"keys: one takes over from another":                                          rotatedKeys,
