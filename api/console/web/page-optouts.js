@@ -1,4 +1,4 @@
-// Opt-outs: callers who want no texts.
+// Opt-outs: callers who want no texts, or only some.
 
 import { add, h, field, table } from './dom.js';
 import { ask, get, query } from './api.js';
@@ -13,9 +13,9 @@ export async function optOutsPage(main, app) {
 
   async function list(after = '') {
     const { items, next } = await get(query('/v1/opt-outs', { after, limit: 100 }));
-    const rows = items.map((o) => [o.caller, o.callee ?? t('optout.everybody'), dateTime(o.at), o.origin ?? '',
+    const rows = items.map((o) => [o.caller, o.callee ?? t('optout.everybody'), String(o.per_day), dateTime(o.at), o.origin ?? '',
       h('button', { type: 'button', 'aria-label': t('optout.remove_which', { caller: o.caller }), onclick: act(() => ask('DELETE', path(o.caller, o.callee)), 'optout.removed') }, t('optout.remove'))]);
-    found.replaceChildren(rows.length ? table(t('page.optouts'), [...['caller', 'callee', 'at', 'origin'].map((w) => t(`optout.${w}`)), t('actions')], rows) : h('p', { class: 'empty' }, t('optout.none')),
+    found.replaceChildren(rows.length ? table(t('page.optouts'), [...['caller', 'callee', 'per_day', 'at', 'origin'].map((w) => t(`optout.${w}`)), t('actions')], rows) : h('p', { class: 'empty' }, t('optout.none')),
       ...(next ? [h('button', { type: 'button', onclick: () => list(next).catch(app.problem) }, t('next'))] : []));
   }
 
