@@ -21,6 +21,16 @@ func (d TenantDocument) Policy() (p callsign.TenantPolicy, err error) {
 	return p, err
 }
 
+// TenantPolicyOf is a tenant's policy among all, with its revision; ErrNotFound if it has none.
+func TenantPolicyOf(all map[string]TenantDocument, tenant string) (p callsign.TenantPolicy, rev uint64, err error) {
+	d, there := all[tenant]
+	if !there {
+		return p, 0, callsign.ErrNotFound
+	}
+	p, err = d.Policy()
+	return p, d.Rev, err
+}
+
 // TenantKeeper is what Tenants asks an engine. Changes tells of a tenant's policy with number 0 and a revision.
 type TenantKeeper interface {
 	TenantPolicies(context.Context) (map[string]TenantDocument, error)

@@ -218,12 +218,8 @@ func (e *Engine) TenantPolicy(ctx context.Context, sc callsign.Scope) (p callsig
 	if err != nil {
 		return p, 0, err
 	}
-	d, there := all[sc.Tenant]
-	if !there {
-		return p, 0, e.failed("tenant policy", callsign.ErrNotFound)
-	}
-	p, err = d.Policy()
-	return p, d.Rev, e.failed("tenant policy", err)
+	p, rev, err = store.TenantPolicyOf(all, sc.Tenant)
+	return p, rev, e.failed("tenant policy", err)
 }
 
 // PutConsent keeps c in place of what was kept of its number.
