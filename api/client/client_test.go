@@ -260,3 +260,35 @@ func TestOptionsThatCantWork(t *testing.T) {
 		}
 	}
 }
+
+// An event that comes just after sending has found none must be seen: nothing else would wake it, and the connection lives on.
+func TestAnEventThatComesWhileSendingLooksForOneIsSent(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := (&websocket.Upgrader{Subprotocols: []string{"callsign.v1"}}).Upgrade(w, r, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		_ = conn.WriteJSON(map[string]any{"op": "hello", "credit": credit, "heartbeat_ms": 20000, "max_batch": maxBatch, "max_bytes": 4096})
+		for {
+			var b struct{ Seq [2]int64 }
+			if conn.ReadJSON(&b) != nil {
+				return
+			}
+			_ = conn.WriteJSON(map[string]any{"op": "ack", "up_to": b.Seq[1], "credit": credit})
+		}
+	}))
+	t.Cleanup(server.Close)
+	c, _ := running(t, Options{URL: server.URL, Key: "cs_x"})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for i := range 10_000 { // each comes as the answer to the one before is read, when sending looks for more
+		if err := c.Push(Event{Account: "a", Text: "x"}); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Flush(ctx); err != nil {
+			t.Fatalf("event %d lies in the outbox: %v", i+1, err)
+		}
+	}
+}

@@ -269,13 +269,10 @@ func (o *Outbox) from(first int64, n int) []Event {
 	return slices.Clone(o.events[i:min(i+int64(n), int64(len(o.events)))])
 }
 
-// grows is closed as soon as there is an event of that number.
-func (o *Outbox) grows(seq int64) <-chan struct{} {
+// grows is closed as soon as another event comes.
+func (o *Outbox) grows() <-chan struct{} {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if seq < o.first+int64(len(o.events)) {
-		return nil // it is there, and waits for something else
-	}
 	return o.grown
 }
 

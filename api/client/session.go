@@ -115,9 +115,13 @@ func (s *session) nacked(f frame) error {
 // send sends what the outbox has and the credit allows.
 func (s *session) send(ctx context.Context) error {
 	for {
+		grows := s.o.Outbox.grows() // before the look, so that what comes behind it isn't missed
 		first, room, pause := s.room()
 		events := s.o.Outbox.from(first, room)
 		if len(events) == 0 {
+			if room <= 0 {
+				grows = nil // another event changes nothing
+			}
 			var timer <-chan time.Time
 			if pause > 0 {
 				timer = time.After(pause)
@@ -127,7 +131,7 @@ func (s *session) send(ctx context.Context) error {
 				return context.Cause(ctx)
 			case <-s.kick:
 			case <-timer:
-			case <-s.o.Outbox.grows(first):
+			case <-grows:
 			}
 			continue
 		}
