@@ -64,10 +64,11 @@ func Python(t testing.TB) string { return Program(t, "python3", "python3") }
 
 var lastHost atomic.Uint32
 
-// Host is a loopback address of this test's own, so that fixed ports never collide.
+// Host is a loopback address of this test's own, so that fixed ports never collide: of 2500 that a process has. Processes of 6250
+// numbers in a row have others.
 func Host() string {
-	n := lastHost.Add(1)
-	return fmt.Sprintf("127.%d.%d.%d", 2+os.Getpid()%250, 1+n/250, 1+n%250)
+	n, pid := int(lastHost.Add(1)), os.Getpid()
+	return fmt.Sprintf("127.%d.%d.%d", 2+pid%250, 1+pid/250%25*10+n/250, 1+n%250)
 }
 
 // UDPPort is a port of host that was free a moment ago.
