@@ -3,7 +3,9 @@
 set -u
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+beside=
+trap '[ -z "$beside" ] || kill "$beside" 2>/dev/null; rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM
 
 missing=
 for pair in gcc:build-essential sipp:sip-tester tshark:tshark sqlite3:sqlite3 curl:curl node:nodejs npm:npm python3:python3 kamailio:kamailio redis-server:redis-server redis-cli:redis-tools bearerbox:kannel prosody:prosody chromium:chromium prometheus:prometheus promtool:prometheus systemd-analyze:systemd; do
@@ -24,45 +26,53 @@ npm install --silent --no-audit --no-fund --prefix "$work/node" $npm >"$work/npm
 }
 export CALLSIGN_TEST_PEERS=1 CALLSIGN_NODE_PATH="$work/node/node_modules"
 
-passed=0 failed=0
-run() { # name, command…: one check that passes or fails
-	name=$1
+# All that is built here is built as a release is, and so but once; race detection alone needs cgo.
+export GOFLAGS=-trimpath CGO_ENABLED=0
+
+count() { echo "$@" >>"$work/counts"; } # passed, failed, skipped
+run() {                                 # name, command…: one check that passes or fails
+	name=$1 log=$(mktemp "$work/log.XXXXXX")
 	shift
-	if "$@" >"$work/check.log" 2>&1; then
-		passed=$((passed + 1))
+	if "$@" >"$log" 2>&1; then
+		count 1 0 0
 		echo "ok    $name"
 	else
-		failed=$((failed + 1))
-		cat "$work/check.log"
+		count 0 1 0
+		cat "$log"
 		echo "FAIL  $name"
 	fi
 }
-tests() { # [-C folder], go test's arguments: adds what passed and failed
-	in=.
+tests() { # [-C folder], go test's arguments: counts what passed and failed
+	in=. log=$(mktemp "$work/log.XXXXXX")
 	[ "$1" != -C ] || { in=$2; shift 2; } # a module of its own
-	(cd "$in" && go test -v -shuffle=on "$@") >"$work/test.log" 2>&1
+	(cd "$in" && go test -v -shuffle=on "$@") >"$log" 2>&1
 	code=$?
-	count() { grep -c "^ *--- $1: " "$work/test.log"; }
-	p=$(count PASS) f=$(count FAIL) s=$(count SKIP)
+	ended() { grep -c "^ *--- $1: " "$log"; }
+	p=$(ended PASS) f=$(ended FAIL) s=$(ended SKIP)
 	if [ "$code" != 0 ] && [ "$f" = 0 ]; then
 		f=1 # it did not build, or a test ended the process
 	fi
 	if [ "$code" != 0 ]; then
-		grep -v -e '^ *=== ' -e '^ *--- PASS' -e '^PASS$' "$work/test.log"
+		grep -v -e '^ *=== ' -e '^ *--- PASS' -e '^PASS$' "$log"
 	fi
-	grep -e '^ok ' -e '^FAIL' "$work/test.log"
-	grep -A1 '^ *--- SKIP' "$work/test.log"
-	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+	grep -e '^ok ' -e '^FAIL' "$log"
+	grep -A1 '^ *--- SKIP' "$log"
+	count "$p" "$f" "$s"
 }
-skipped=0
 
-run 'deploy/check.sh' sh deploy/check.sh
-tests -race $(go list ./... | grep -v /deploy/e2e)
-tests -count=1 -timeout 20m ./deploy/e2e
+{ # compilers, while the tests below mostly wait for real servers
+	run 'deploy/check.sh' sh deploy/check.sh
+	run 'deploy/bench: go test' sh -c 'cd deploy/bench && go test ./...'
+	run 'deploy/packaging: go test' sh -c 'cd deploy/packaging && go test ./...'
+} >"$work/beside" 2>&1 &
+beside=$!
+tests -count=1 -timeout 20m -parallel 5 ./deploy/e2e
 tests -C deploy/e2e/browser -count=1 ./...
-run 'deploy/bench: go test' sh -c 'cd deploy/bench && go test ./...'
-run 'deploy/packaging: go test' sh -c 'cd deploy/packaging && go test ./...'
+tests -tags portable ./sipas/relay ./gsmbridge/smpp # as on other systems than Linux
 run 'callsign demo --once' go run ./cmd/callsign demo --once
+wait "$beside"
+beside=
+cat "$work/beside"
+CGO_ENABLED=1 tests -race $(go list ./... | grep -v /deploy/e2e)
 
-echo "$passed passed, $failed failed, $skipped skipped"
-[ "$failed" = 0 ]
+awk '{ p += $1; f += $2; s += $3 } END { print p + 0 " passed, " f + 0 " failed, " s + 0 " skipped"; exit (f > 0) }' "$work/counts"

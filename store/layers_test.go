@@ -2,7 +2,9 @@ package store_test
 
 import (
 	"context"
+	"flag"
 	"reflect"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -83,6 +85,7 @@ func (l *layered) Profile(ctx context.Context, m callsign.MSISDN) (p callsign.Pr
 
 // TestLayeredEngines holds what a node asks to what its engine must keep.
 func TestLayeredEngines(t *testing.T) {
+	checks(t, 20) // the engines' own tests make all of them
 	server := peer.Postgres(t, false)
 	template := server.Database("")
 	opened := func(t *testing.T, e interface {
@@ -117,5 +120,15 @@ func TestLayeredEngines(t *testing.T) {
 				storetest.Run(t, func(t *testing.T) storetest.Engine { return newLayered(t, open(t), url) })
 			})
 		}
+	}
+}
+
+// checks is how many sequences a property is tried with until the test ends.
+func checks(t *testing.T, n int) {
+	f := flag.Lookup("rapid.checks")
+	before := f.Value.String()
+	t.Cleanup(func() { _ = f.Value.Set(before) })
+	if err := f.Value.Set(strconv.Itoa(n)); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -15,6 +15,7 @@ import (
 // What each abuse of the doors gets, at a real node with a call that rings meanwhile; deploy/bench/harm.sh abuse measures what it
 // costs many calls.
 func TestAbuseIsAnsweredAndCostsNoCall(t *testing.T) {
+	t.Parallel()
 	n := serve(t, strings.NewReplacer(`http: { listen: "`, `http: { heartbeat: 500ms, listen: "`).Replace)
 	n.ready()
 	n.says("On the road")

@@ -25,6 +25,7 @@ func (n *node) shown(count int) []smsc.Message {
 }
 
 func TestASignatureIsShownAndTheCallIsUntouched(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		joined     bool
 		text       string
@@ -89,6 +90,7 @@ func differsInViaRouteAndMaxForwardsOnly(t *testing.T, sent, arrived string) {
 }
 
 func TestTheCallIsTheSameWhateverHappensToItsText(t *testing.T) {
+	t.Parallel()
 	const text = "On the road"
 	for _, c := range []struct {
 		name   string
@@ -132,6 +134,7 @@ func TestTheCallIsTheSameWhateverHappensToItsText(t *testing.T) {
 }
 
 func TestACallOutlivesAKilledAndRestartedNode(t *testing.T) {
+	t.Parallel()
 	n := serve(t, nil)
 	n.says("On the road")
 	n.ready()
@@ -147,6 +150,7 @@ func TestACallOutlivesAKilledAndRestartedNode(t *testing.T) {
 }
 
 func TestANodeThatIsToldToStopLetsItsCallsThrough(t *testing.T) {
+	t.Parallel()
 	n := serve(t, nil)
 	n.says("On the road")
 	n.ready()

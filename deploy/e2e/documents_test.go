@@ -13,6 +13,7 @@ import (
 
 // The two documents that a node serves are what validators of their standards take; a broken one they don't.
 func TestTheDocumentsAreValid(t *testing.T) {
+	t.Parallel()
 	node, modules := peer.Node(t, "@asyncapi/parser")
 	n := serve(t, nil)
 	var documents struct {

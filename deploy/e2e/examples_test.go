@@ -108,6 +108,7 @@ func (f *feed) ends(last int) {
 }
 
 func TestTheNodeExamplePushesWhatItReads(t *testing.T) {
+	t.Parallel()
 	node, modules := peer.Node(t, "ws")
 	dir := t.TempDir() // as npm install would leave it
 	source, err := os.ReadFile("../examples/node/push.mjs")
@@ -148,6 +149,7 @@ func TestTheNodeExamplePushesWhatItReads(t *testing.T) {
 }
 
 func TestThePythonExampleGoesOnAfterAnybodyIsKilled(t *testing.T) {
+	t.Parallel()
 	python, outbox := peer.Python(t), filepath.Join(t.TempDir(), "outbox.db")
 	f := newFeed(t, func(url string) *exec.Cmd {
 		return exec.Command(python, "../examples/python/push.py", url, "im.example", outbox)

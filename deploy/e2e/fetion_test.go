@@ -9,6 +9,7 @@ import (
 )
 
 func TestWhatSomebodyWritesInFetionIsShown(t *testing.T) {
+	t.Parallel()
 	const me = "793401629"
 	server := fetion.New("916098834", 639717376, "13800138000", "s3cret")
 	server.Add(fetion.Contact{SID: me, ID: "222516658", Mobile: "13900000002", Text: "On the road"}, false)

@@ -230,6 +230,7 @@ func (o operation) parts() (parts []string) {
 
 // Whatever stands in any part of a request, the answer is clean, and only what was asked for is changed.
 func TestHostileRequestsAreAnsweredAndChangeNothingElse(t *testing.T) {
+	t.Parallel()
 	t.Run("SQLite", func(t *testing.T) { hostileRequests(t, serve(t, nil)) })
 	t.Run("PostgreSQL", func(t *testing.T) {
 		hostileRequests(t, serve(t, on(peer.Postgres(t, false).Database(""))))

@@ -134,6 +134,7 @@ func (s *imSystem) push(t *testing.T, n int) {
 
 // 8 sources push while the node is killed again and again, and the database with it at times.
 func TestNothingAcknowledgedIsLostHoweverOftenTheNodeIsKilled(t *testing.T) {
+	t.Parallel()
 	const sources = 8
 	events, kills := sized(t, "CALLSIGN_TEST_EVENTS", 24_000), sized(t, "CALLSIGN_TEST_KILLS", 4)
 	database := peer.Postgres(t, true)

@@ -204,6 +204,7 @@ func (l *lab) cameBack(methods string, sessionCase int) {
 }
 
 func TestThroughARealSCSCF(t *testing.T) {
+	t.Parallel()
 	const text = "On the road"
 	for _, c := range []struct {
 		name         string
@@ -301,6 +302,7 @@ func callTheRestarted(l *lab) {
 }
 
 func TestTheLabsCommand(t *testing.T) {
+	t.Parallel()
 	peer.Kamailio(t)
 	peer.SIPp(t)
 	for name, c := range map[string]struct {

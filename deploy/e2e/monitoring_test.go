@@ -29,6 +29,7 @@ func promtool(t *testing.T, args ...string) {
 }
 
 func TestEveryAlertFiresAndIsQuiet(t *testing.T) {
+	t.Parallel()
 	promtool(t, "check", "config", "prometheus.yaml")
 	promtool(t, "check", "rules", "alerts.yaml")
 	promtool(t, "test", "rules", "alerts_test.yaml")
@@ -100,6 +101,7 @@ var (
 
 // TestAlertsAndDashboardAskForWhatThereIs holds names and labels against deploy/metrics.md, which a test holds against the code.
 func TestAlertsAndDashboardAskForWhatThereIs(t *testing.T) {
+	t.Parallel()
 	document, err := os.ReadFile("../metrics.md")
 	if err != nil {
 		t.Fatal(err)
@@ -160,6 +162,7 @@ var always = []string{
 
 // TestPrometheusAnswersTheDashboard has a real Prometheus scrape a node and asks it what the dashboard asks.
 func TestPrometheusAnswersTheDashboard(t *testing.T) {
+	t.Parallel()
 	prometheus := peer.Program(t, "prometheus", "prometheus")
 	n := serve(t, func(config string) string { return config + "records: { dir: \"" + t.TempDir() + "\" }\n" })
 	n.ready()

@@ -45,6 +45,7 @@ func (n *node) shows(text string, since time.Time) time.Duration {
 
 // The same runs against the server that CALLSIGN_TEST_MSN names.
 func TestWhatSomebodySaysOnMSNIsShown(t *testing.T) {
+	t.Parallel()
 	network := msn.Named(t, peer.Host())
 	network.Says(t, "said before")
 	n := serve(t, followingMSN(network, msnLogin(network.Login, network.Password)))
@@ -113,6 +114,7 @@ func (n *node) metrics() string {
 }
 
 func TestTwoNodesShareTheLoginsOfMSN(t *testing.T) {
+	t.Parallel()
 	network := msn.Named(t, peer.Host())
 	if network.Server == nil {
 		t.Skip("it needs several logins, which only the server of deploy/peer/msn has")

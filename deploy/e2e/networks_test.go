@@ -135,6 +135,7 @@ func said(account, text string, at time.Time) object {
 }
 
 func TestWhoWinsOfPushesAndPolls(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, url string) {
 		s := newService(t)
 		n := reading(t, s, url, "")
@@ -206,6 +207,7 @@ func TestWhoWinsOfPushesAndPolls(t *testing.T) {
 }
 
 func TestAChangeAtANetworkIsShownOnceItMayBe(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, url string) {
 		s := newService(t)
 		n := reading(t, s, url, "required: true")
@@ -245,6 +247,7 @@ func TestAChangeAtANetworkIsShownOnceItMayBe(t *testing.T) {
 }
 
 func TestLinksAreProved(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, url string) {
 		s := newService(t)
 		n := reading(t, s, url, "")

@@ -26,6 +26,7 @@ func file(t *testing.T, content string) string {
 
 // TestTenCallersOfOneCallee calls one subscriber from ten phones at once and looks at what each shows; what-if, asked before, says the same.
 func TestTenCallersOfOneCallee(t *testing.T) {
+	t.Parallel()
 	t.Run("SQLite", func(t *testing.T) { tenCallers(t, "") })
 	t.Run("PostgreSQL", func(t *testing.T) { tenCallers(t, peer.Postgres(t, false).Database("")) })
 }
@@ -152,6 +153,7 @@ func (n *node) whatIf(caller callsign.MSISDN) (out wouldShow) {
 
 // TestASubscribersOwnHandset has two handsets at the simulator: a subscriber's, and one whose holder becomes a subscriber by asking twice.
 func TestASubscribersOwnHandset(t *testing.T) {
+	t.Parallel()
 	n := serve(t, func(c string) string { return c + "keywords: { links: [a], join: true }\n" })
 	n.says("On the road")
 	n.ready()
@@ -216,6 +218,7 @@ func TestASubscribersOwnHandset(t *testing.T) {
 }
 
 func TestAPolicysTextWaitsForApproval(t *testing.T) {
+	t.Parallel()
 	n := serve(t, nil)
 	n.says("On the road")
 	n.ready()

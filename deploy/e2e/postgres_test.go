@@ -17,6 +17,7 @@ func on(url string) func(config string) string {
 }
 
 func TestNodesOnOnePostgreSQLShowWhatAnyOfThemWasTold(t *testing.T) {
+	t.Parallel()
 	url := peer.Postgres(t, false).Database("")
 	told, called := serve(t, on(url)), serve(t, on(url))
 	called.ready()
@@ -36,6 +37,7 @@ func TestNodesOnOnePostgreSQLShowWhatAnyOfThemWasTold(t *testing.T) {
 }
 
 func TestACallIsUntouchedWhileItsPostgreSQLIsAway(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name string
 		away func(*peer.PostgreSQL)

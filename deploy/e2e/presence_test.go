@@ -11,6 +11,7 @@ import (
 
 // TestWhatAnIMSystemSaysIsShownToTheNextCaller changes the text at a real server, and places a call as soon as the node has it.
 func TestWhatAnIMSystemSaysIsShownToTheNextCaller(t *testing.T) {
+	t.Parallel()
 	t.Run("xmpp", func(t *testing.T) {
 		server := peer.Prosody(t)
 		server.Register("bob")

@@ -150,6 +150,7 @@ func (c pushClient) play(t *testing.T, n *node, scenario string, needs map[strin
 }
 
 func TestPushClientsThatAreNotOursSeeWhatTheDocumentSays(t *testing.T) {
+	t.Parallel()
 	clients := pushClients(t)
 	limits := object{"credit": 4, "heartbeat_ms": 20000, "max_batch": 6, "max_bytes": 8192}
 	for config, scenarios := range map[string][]string{
@@ -174,6 +175,7 @@ func TestPushClientsThatAreNotOursSeeWhatTheDocumentSays(t *testing.T) {
 }
 
 func TestPushClientsThatAreNotOursAreSentAwayByANodeThatStops(t *testing.T) {
+	t.Parallel()
 	for _, c := range pushClients(t) {
 		for _, scenario := range []string{"goaway", "chatty"} {
 			t.Run(c.name+"/"+scenario, func(t *testing.T) {
@@ -196,6 +198,7 @@ func TestPushClientsThatAreNotOursAreSentAwayByANodeThatStops(t *testing.T) {
 }
 
 func TestPushClientsThatAreNotOursWaitForAStoreThatIsAway(t *testing.T) {
+	t.Parallel()
 	server := peer.Postgres(t, true)
 	n := serve(t, on(server.Database("")))
 	n.ready()

@@ -49,6 +49,7 @@ type ack struct {
 }
 
 func TestWhatWasAcknowledgedOutlivesAKilledNode(t *testing.T) {
+	t.Parallel()
 	t.Run("SQLite", func(t *testing.T) { acknowledgedOutlivesAKilledNode(t, serve(t, nil)) })
 	t.Run("PostgreSQL", func(t *testing.T) {
 		acknowledgedOutlivesAKilledNode(t, serve(t, on(peer.Postgres(t, false).Database(""))))
@@ -112,6 +113,7 @@ func acknowledgedOutlivesAKilledNode(t *testing.T, n *node) {
 }
 
 func TestAPushIsWhatTheNextCallShows(t *testing.T) {
+	t.Parallel()
 	n := serve(t, nil)
 	key := strings.TrimSpace(n.command("key", "create", "--role", "source", "--network", "im", "--name", "test"))
 	n.command("account", "put", bob.E164(), "im", "bob@im.test/home")

@@ -15,6 +15,7 @@ import (
 )
 
 func TestWhatSomebodyWritesInQQIsShown(t *testing.T) {
+	t.Parallel()
 	const me = 10001
 	for _, mode := range []string{"http", "ws", "reverse"} {
 		t.Run(mode, func(t *testing.T) {

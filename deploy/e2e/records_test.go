@@ -10,6 +10,7 @@ import (
 
 // A node's records tell of each call who pays for which text; what a killed node left is published by the next one.
 func TestCallsLeaveRecords(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "records")
 	n := serve(t, func(config string) string {
 		return config + "records: { dir: \"" + dir + "\", formats: [csv, jsonl] }\n"

@@ -9,6 +9,7 @@ import (
 )
 
 func TestATextIsShownWhileRedisIsAway(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name       string
 		away, back func(*peer.RedisServer)

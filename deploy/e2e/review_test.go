@@ -12,6 +12,7 @@ import (
 )
 
 func TestAHeldTextIsShownOnceItIsApproved(t *testing.T) {
+	t.Parallel()
 	t.Run("SQLite", func(t *testing.T) { heldTextIsShownOnceItIsApproved(t, "") })
 	t.Run("PostgreSQL", func(t *testing.T) { heldTextIsShownOnceItIsApproved(t, peer.Postgres(t, false).Database("")) })
 }

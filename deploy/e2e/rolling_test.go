@@ -14,6 +14,7 @@ import (
 // address of its own, are restarted in turn while calls come and an IM system pushes; at last a node is killed and comes back. deploy/bench/rolling.sh
 // runs it at 500 calls a second.
 func TestNodesAreRestartedOneAfterTheOtherUnderLoad(t *testing.T) {
+	t.Parallel()
 	rate, seconds := sized(t, "CALLSIGN_TEST_RATE", 50), sized(t, "CALLSIGN_TEST_SECONDS", 24)
 	database, redis := peer.Postgres(t, true).Database(""), peer.Redis(t)
 	shared := func(config string) string {

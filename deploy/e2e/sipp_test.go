@@ -43,6 +43,7 @@ func scenarios(t *testing.T) (all []scenario) {
 }
 
 func TestEveryScenarioFileStandsInTheTable(t *testing.T) {
+	t.Parallel()
 	files, err := filepath.Glob("../sipp/*.xml")
 	if err != nil {
 		t.Fatal(err)
@@ -94,6 +95,7 @@ var shownNothing = map[string]string{
 }
 
 func TestTheScenariosOfAnIntegrator(t *testing.T) {
+	t.Parallel()
 	host := peer.Host()
 	trunk := fmt.Sprint(peer.UDPPort(t, host))
 	n := serve(t, func(c string) string {
@@ -164,6 +166,7 @@ func (n *node) told(scenario string) (lines []string) {
 }
 
 func TestTheScenariosOverIPv6(t *testing.T) {
+	t.Parallel()
 	c, err := net.ListenPacket("udp", "[::1]:0")
 	if err != nil {
 		t.Skip("this machine has no IPv6: ", err)
@@ -181,6 +184,7 @@ func TestTheScenariosOverIPv6(t *testing.T) {
 }
 
 func TestTheScriptFindsWhatAnASDoesWrong(t *testing.T) {
+	t.Parallel()
 	const fold = "X-Odd:   keep   these   spaces"
 	replace := func(what, by string) func(string) string {
 		return func(m string) string { return strings.Replace(m, what, by, 1) }

@@ -9,6 +9,7 @@ import (
 )
 
 func TestTheSimulatorTellsInLines(t *testing.T) {
+	t.Parallel()
 	n := serve(t, nil)
 	n.says("On the road")
 	n.stopSMSC()

@@ -94,6 +94,7 @@ func (s *softswitch) texts() (n int) {
 }
 
 func TestASoftswitchChainsCallsignAndNeverWaitsForIt(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		during func(s *softswitch) // after a first call
 		calls  int
