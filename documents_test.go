@@ -1,7 +1,9 @@
 package callsign_test
 
 import (
+	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -34,4 +36,60 @@ func TestTheREADMEListsEverySpecificationCited(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+var (
+	linked   = regexp.MustCompile(`\]\(([^)\s#]*)(#[^)\s]*)?\)`)
+	headings = regexp.MustCompile(`(?m)^#+ (.*)$`)
+	unlinked = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
+)
+
+// TestWhatDocumentsLinkToIsThere follows the links of all documents to files and headings.
+func TestWhatDocumentsLinkToIsThere(t *testing.T) {
+	followed := 0
+	err := filepath.WalkDir(".", func(document string, d fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(document) != ".md" {
+			return err
+		}
+		b, err := os.ReadFile(document)
+		if err != nil {
+			return err
+		}
+		for _, link := range linked.FindAllStringSubmatch(string(b), -1) {
+			if strings.Contains(link[1], "://") {
+				continue // nothing is asked of the world
+			}
+			to := document
+			if link[1] != "" {
+				to = filepath.Join(filepath.Dir(document), link[1])
+			}
+			followed++
+			if _, err := os.Stat(to); err != nil {
+				t.Errorf("%s links to %s, which isn't there", document, link[1])
+			} else if link[2] != "" && !hasHeading(t, to, link[2][1:]) {
+				t.Errorf("%s links to %s%s, and there is no such heading", document, link[1], link[2])
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if followed < 50 {
+		t.Errorf("only %d links were found", followed)
+	}
+}
+
+func hasHeading(t *testing.T, document, anchor string) bool {
+	t.Helper()
+	b, err := os.ReadFile(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, heading := range headings.FindAllStringSubmatch(string(b), -1) {
+		if strings.ReplaceAll(unlinked.ReplaceAllString(strings.ToLower(heading[1]), ""), " ", "-") == anchor {
+			return true
+		}
+	}
+	return false
 }

@@ -17,16 +17,15 @@ import (
 	"github.com/callsign-as/callsign/sipas/relay"
 )
 
-// readme gives the policy and the table that the README documents.
-func readme(t *testing.T) (p callsign.Policy, rows [][]string) {
+// documented gives the policy and the table that deploy/docs has.
+func documented(t *testing.T) (p callsign.Policy, rows [][]string) {
 	t.Helper()
-	b, err := os.ReadFile("../README.md")
+	b, err := os.ReadFile("../deploy/docs/policies.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, section, _ := strings.Cut(string(b), "### Policies")
-	_, document, _ := strings.Cut(section, "A subscriber's, whole:\n")
-	document, _, _ = strings.Cut(document, "\nThe rule wins")
+	_, section, _ := strings.Cut(string(b), "    cat > policy.yaml <<'END'\n")
+	document, section, _ := strings.Cut(section, "    END\n")
 	d := yaml.NewDecoder(strings.NewReader(document))
 	d.KnownFields(true)
 	if err := d.Decode(&p); err != nil {
@@ -77,9 +76,9 @@ func anyCaller(t testing.TB) Operator {
 	return op
 }
 
-// TestTheREADMEsTable holds the rule that wins against its documentation.
-func TestTheREADMEsTable(t *testing.T) {
-	policy, rows := readme(t)
+// TestTheDocumentedTable holds the rule that wins against its documentation.
+func TestTheDocumentedTable(t *testing.T) {
+	policy, rows := documented(t)
 	p := callsign.Profile{MSISDN: bob, Tenant: "default", Signature: callsign.Signature{Shown: "the signature"}, Policy: compiled(t, policy)}
 	op := anyCaller(t)
 	shanghai, err := time.LoadLocation("Asia/Shanghai")

@@ -75,7 +75,7 @@ func (c policyPut) Run(s surroundings) error {
 	decoder := yaml.NewDecoder(f)
 	decoder.KnownFields(true)
 	if err := decoder.Decode(d); err != nil && !errors.Is(err, io.EOF) {
-		return usageError{fmt.Errorf("the policy is no YAML of ours: %w: README's Policies shows a whole one", err)}
+		return usageError{fmt.Errorf("the policy is no YAML of ours: %w: deploy/docs/policies.md shows a whole one", err)}
 	}
 	if err := c.do(s.ctx, http.MethodPut, c.path(), d, nil); err != nil {
 		return err

@@ -15,16 +15,18 @@ import (
 	"github.com/callsign-as/callsign/deploy/peer"
 )
 
-// commands are the indented blocks of a document, one after the other: a shell script.
+// commands are the indented blocks of a document, one after the other: a shell script. What is fenced is none.
 func commands(t *testing.T, document string) (script string, blocks int) {
 	t.Helper()
 	b, err := os.ReadFile(document)
 	if err != nil {
 		t.Fatal(err)
 	}
-	inside := false
+	inside, fenced := false, false
 	for line := range strings.Lines(string(b)) {
+		fenced = fenced != strings.HasPrefix(line, "```")
 		command, indented := strings.CutPrefix(line, "    ")
+		indented = indented && !fenced
 		if indented && !inside {
 			blocks++
 			script += fmt.Sprintf("echo '== block %d'\n", blocks)
@@ -36,19 +38,28 @@ func commands(t *testing.T, document string) (script string, blocks int) {
 	return script, blocks
 }
 
-// TestTheGuidesCommandsAreRun runs every command of the documents for operators, IM platforms and integrators, in their order, and in a
-// folder of their own; the first that fails ends it. The addresses alone are the test's.
+// TestTheGuidesCommandsAreRun runs every command of the guides, each one's in their order and in a folder of its own; the first that fails
+// ends it. The addresses alone are the test's.
 func TestTheGuidesCommandsAreRun(t *testing.T) {
+	t.Parallel()
 	peer.Program(t, "curl", "curl")
 	peer.Program(t, "sqlite3", "sqlite3")
 	for name, c := range map[string]struct {
 		network string // whose key is $KEY
+		own     bool   // it starts nodes of its own
+		config  string // of the node that it doesn't start
 		blocks  int    // at least, so that none is lost to another form
 		prints  []string
 	}{
-		"operator":    {blocks: 6, prints: []string{"it can be used", "callsign_build_info{", "Back at six", "ok"}},
+		"operator":    {own: true, blocks: 6, prints: []string{"it can be used", "callsign_build_info{", "Back at six", "ok"}},
+		"handsets":    {own: true, blocks: 4, prints: []string{"+8613800000001", "YES", "Back at six"}},
 		"im-platform": {network: "im", blocks: 2, prints: []string{"stored", "duplicate"}},
 		"integrator":  {blocks: 4, prints: []string{"Back at six", "openapi", "Wang Wei"}},
+		"policies":    {blocks: 3, prints: []string{"account: im/10001", "family", "policy is kept"}},
+		"texts": {
+			network: "im", config: "sync: { moderation: { required: true } }\n",
+			blocks: 3, prints: []string{"CS-", "pending", "On the road"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			script, blocks := commands(t, filepath.Join("../docs", name+".md"))
@@ -60,10 +71,10 @@ func TestTheGuidesCommandsAreRun(t *testing.T) {
 				t.Fatal(err)
 			}
 			environment := append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"))
-			if name == "operator" {
+			if c.own {
 				script = strings.ReplaceAll(script, "127.0.0.1", peer.Host())
 			} else {
-				n := serve(t, nil)
+				n := serve(t, func(config string) string { return config + c.config })
 				n.ready()
 				n.do(http.MethodPut, "/v1/subscribers/"+bob.E164()+"/accounts/im/10001", "", nil)
 				environment = append(environment, "SERVER=http://"+n.http, "CALLSIGN_SERVER=http://"+n.http, "CALLSIGN_KEY="+n.admin)
@@ -104,6 +115,7 @@ func TestTheGuidesCommandsAreRun(t *testing.T) {
 }
 
 func TestTheUnitIsWhatSystemdTakes(t *testing.T) {
+	t.Parallel()
 	systemd := peer.Program(t, "systemd-analyze", "systemd")
 	unit, err := os.ReadFile("../callsign.service")
 	if err != nil {
