@@ -129,6 +129,7 @@ func (s *Server) saidBy(ctx context.Context, scope callsign.Scope, t callsign.Ti
 // WhatIfRequest is a call that didn't happen.
 type WhatIfRequest struct {
 	Caller, Callee callsign.MSISDN
+	Private        bool      // the caller withholds the number
 	At             time.Time // never zero
 	Access         string    // as P-Access-Network-Info says it, "" if unknown
 }
@@ -159,10 +160,11 @@ type WhatIfRule struct {
 
 func (s *Server) whatIf(ctx context.Context, scope callsign.Scope, in *struct {
 	Body struct {
-		Caller number    `json:"caller"`
-		Callee number    `json:"callee"`
-		At     time.Time `json:"at,omitzero" doc:"RFC 3339; now, if absent"`
-		Access string    `json:"access,omitempty" maxLength:"64" doc:"access type as in P-Access-Network-Info, like 3GPP-UTRAN-FDD"`
+		Caller  number    `json:"caller"`
+		Callee  number    `json:"callee"`
+		Private bool      `json:"private,omitempty" doc:"the caller withholds the number"`
+		At      time.Time `json:"at,omitzero" doc:"RFC 3339; now, if absent"`
+		Access  string    `json:"access,omitempty" maxLength:"64" doc:"access type as in P-Access-Network-Info, like 3GPP-UTRAN-FDD"`
 	}
 },
 ) (*reply[WhatIfResult], error) {
@@ -180,6 +182,6 @@ func (s *Server) whatIf(ctx context.Context, scope callsign.Scope, in *struct {
 	if in.Body.At.IsZero() {
 		in.Body.At = time.Now()
 	}
-	result, err := s.o.WhatIf(ctx, WhatIfRequest{in.Body.Caller.MSISDN, in.Body.Callee.MSISDN, in.Body.At, in.Body.Access})
+	result, err := s.o.WhatIf(ctx, WhatIfRequest{in.Body.Caller.MSISDN, in.Body.Callee.MSISDN, in.Body.Private, in.Body.At, in.Body.Access})
 	return ok(result), err
 }

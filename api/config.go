@@ -10,7 +10,7 @@ import (
 
 // Config is the section http of the configuration.
 type Config struct {
-	Listen      string        `yaml:"listen" doc:"where REST, the push websocket, /healthz, /readyz and /metrics are served, as ADDRESS:PORT"`
+	Listen      string        `yaml:"listen" doc:"where REST, the push websocket, /healthz, /readyz and /metrics are served, as ADDRESS:PORT; empty: nowhere"`
 	Admin       string        `yaml:"admin" doc:"where Go's profiles are served to whoever asks, as a loopback ADDRESS:PORT; empty: nowhere"`
 	TLS         TLSConfig     `yaml:"tls" doc:"HTTPS in place of HTTP"`
 	TestCalls   bool          `yaml:"test_calls" doc:"whether operators may place test calls through this node by POST /v1/test-calls and the console: from show.caller_ranges, to their own subscribers, one at a time. A text may reach the caller's real phone"`
@@ -32,7 +32,7 @@ func DefaultConfig() Config {
 
 // Validate reports the first thing that can't work.
 func (c *Config) Validate() error {
-	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil && c.Listen != "" {
 		return fmt.Errorf("http.listen %q: write it as ADDRESS:PORT, like 127.0.0.1:8080", c.Listen)
 	}
 	if c.Admin != "" {

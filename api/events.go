@@ -45,8 +45,10 @@ type kept struct {
 }
 
 func (s *Server) registerEvents(api huma.API) {
-	route(s, api, "POST /v1/events", fmt.Sprintf("Say what accounts' signatures are now, as CloudEvents: all of a request's, at most %d, are kept, or none. ", maxPosted)+
+	const path = "/v1/events"
+	route(s, api, "POST "+path, fmt.Sprintf("Say what accounts' signatures are now, as CloudEvents: all of a request's, at most %d, are kept, or none. ", maxPosted)+
 		"An event needs a time or an accountversion, so that it may be sent again", http.StatusOK, []callsign.Role{callsign.RoleSource}, s.postEvents)
+	api.OpenAPI().Paths[path].Post.RequestBody.Required = false // in the binary mode an event without data has none
 }
 
 func (s *Server) postEvents(ctx context.Context, scope callsign.Scope, in *posted) (*reply[kept], error) {
@@ -108,7 +110,7 @@ func (in *posted) events() (events []json.RawMessage, err error) {
 			return nil, malformed(fmt.Sprintf("a batch has 1 to %d events, this one has %d: divide it", maxPosted, len(events)))
 		}
 		return events, nil
-	case kind == contentBinary && in.SpecVersion != "":
+	case in.SpecVersion != "" && (kind == contentBinary || kind == "" && len(in.RawBody) == 0):
 		event, err := in.binary()
 		return []json.RawMessage{event}, err
 	}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,6 +24,7 @@ func TestEventsOverHTTP(t *testing.T) {
 		"ce-specversion", "1.0", "ce-type", "im.callsign.signature.changed", "ce-source", "im.example", "ce-id", "b%201", "ce-subject", "10001",
 		"ce-accountversion", "9",
 	}
+	cleared := append(slices.Clone(headers), "ce-type", "im.callsign.signature.cleared", "ce-id", "b%202", "ce-accountversion", "10")
 	for _, step := range []struct {
 		sentence, key, contentType, body string
 		header                           []string
@@ -48,7 +50,11 @@ func TestEventsOverHTTP(t *testing.T) {
 		{"the binary mode has its attributes in headers", source, binary, `{"text":"hi"}`, headers, 200, `{"results":[{"id":"b 1","status":"stored"}]}`, 5},
 		{"and its data in the body", source, binary, `{"text":`, headers, 400, "not JSON", 5},
 		{"a header is percent-encoded", source, binary, `{}`, append(headers[:len(headers):len(headers)], "ce-time", "%zz"), 400, "ce-time", 5},
-		{"a media type may have parameters", source, structured + "; charset=UTF-8", versioned(20), nil, 200, "stored", 6},
+		{"a cleared text has no data", source, binary, "", cleared, 200, `{"results":[{"id":"b 2","status":"stored"}]}`, 6},
+		{"and needs no media type", source, "", "", cleared, 200, `"status":"duplicate"`, 7},
+		{"which others need", source, "", versioned(1), nil, 415, contentBatch, 7},
+		{"no body is no event", source, structured, "", nil, 422, `"code":"bad_event"`, 7},
+		{"a media type may have parameters", source, structured + "; charset=UTF-8", versioned(20), nil, 200, "stored", 8},
 	} {
 		a := s.do(t, step.key, "POST", "/v1/events", step.body, append([]string{"Content-Type", step.contentType}, step.header...)...)
 		if got := strings.TrimSpace(string(a.raw)); a.status != step.status || !strings.Contains(got, step.contains) {

@@ -28,7 +28,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	// Requests outlive ctx by the grace.
 	base, kill := context.WithCancel(context.WithoutCancel(ctx))
 	defer kill()
-	if s.tls != nil {
+	if s.tls != nil && l != nil {
 		l = tls.NewListener(l, s.tls)
 	}
 	server := &http.Server{
@@ -48,6 +48,9 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 		defer context.AfterFunc(ctx, func() { _ = admin.Close() })()
 	}
 	g.Go(func() error {
+		if l == nil {
+			return nil
+		}
 		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serve http on %s: %w", l.Addr(), err)
 		}

@@ -14,7 +14,7 @@ import (
 // Config is the section show of the configuration.
 type Config struct {
 	At               string         `yaml:"at" doc:"when a text is sent: ringing (180, or 183 where no 180 comes), invite, or answer"`
-	Until            string         `yaml:"until" doc:"after what nothing is sent any more: answer, or window (then an answered call may still get its text)"`
+	Until            string         `yaml:"until" doc:"after what nothing is sent any more: answer, or window (then an answered call may still get its text); window, if at is answer"`
 	Window           time.Duration  `yaml:"window" doc:"how long after its release a text may still be sent; 1s to 5m"`
 	No180After       time.Duration  `yaml:"no_180_after" doc:"some networks send 183 and never 180: after so long the call counts as ringing; 1s to 1m"`
 	Repeat           string         `yaml:"repeat" doc:"always; once (per caller, until the text changes); or a period such as 24h in which a caller gets the same callee's text once"`
@@ -67,8 +67,6 @@ func (c *Config) Validate() error {
 		return err
 	case c.Region != "" && !ims.IsRegion(c.Region):
 		return fmt.Errorf("show.region is %q: use the two capital letters of a country, like CN", c.Region)
-	case c.At == "answer" && c.Until == "answer":
-		return errors.New("show.at is answer, but show.until is answer too, so nothing would ever be sent: set show.until to window")
 	case c.PerCallerPerHour < 0 || c.PerSecond < 0:
 		return errors.New("show.per_caller_per_hour and show.per_second can't be negative: use 0 for no limit")
 	}

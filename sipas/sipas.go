@@ -115,9 +115,9 @@ func (ws *Workers) Run(ctx context.Context, streams ...<-chan relay.Event) error
 }
 
 type metrics struct {
-	calls, deliveries *prometheus.CounterVec
-	evicted, panics   prometheus.Counter
-	accepted          prometheus.Histogram
+	calls, deliveries        *prometheus.CounterVec
+	evicted, unknown, panics prometheus.Counter
+	accepted                 prometheus.Histogram
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -125,11 +125,15 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		calls:      prometheus.NewCounterVec(prometheus.CounterOpts{Name: "callsign_calls_total", Help: "Call set-ups read, by what was decided: decided, or the reason why nothing is shown."}, []string{"decision"}),
 		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "callsign_deliveries_total", Help: "Texts released, by outcome: accepted, failed, ambiguous, dropped, or what held them back: a cap, opted_out, unavailable."}, []string{"outcome"}),
 		evicted:    prometheus.NewCounter(prometheus.CounterOpts{Name: "callsign_setups_evicted_total", Help: "Set-ups forgotten early because a worker's table was full."}),
-		panics:     prometheus.NewCounter(prometheus.CounterOpts{Name: "callsign_worker_panics_total", Help: "Panics recovered around a call's event."}),
-		accepted:   prometheus.NewHistogram(prometheus.HistogramOpts{Name: "callsign_ringing_to_accepted_seconds", Help: "From a text's release to the SMSC's acceptance.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 14)}),
+		unknown: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "callsign_setups_unknown_total",
+			Help: "Set-ups forgotten whose answers came and whose INVITE didn't: it was before a restart, or its event was dropped. The call went through, without its text.",
+		}),
+		panics:   prometheus.NewCounter(prometheus.CounterOpts{Name: "callsign_worker_panics_total", Help: "Panics recovered around a call's event."}),
+		accepted: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "callsign_ringing_to_accepted_seconds", Help: "From a text's release to the SMSC's acceptance.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 14)}),
 	}
 	if reg != nil {
-		reg.MustRegister(m.calls, m.deliveries, m.evicted, m.panics, m.accepted)
+		reg.MustRegister(m.calls, m.deliveries, m.evicted, m.unknown, m.panics, m.accepted)
 	}
 	return m
 }

@@ -207,8 +207,9 @@ func TestWhenATextIsSent(t *testing.T) {
 		{"busy", nil, []step{invited, status(486)}, nil},
 		{"183, cancelled, and time passes", nil, []step{invited, status(183), cancelled, pause(time.Minute)}, nil},
 		{"at INVITE", func(c *Config) { c.At = "invite" }, []step{invited}, []string{text}},
-		{"at answer", func(c *Config) { c.At, c.Until = "answer", "window" }, []step{invited, status(180), pause(time.Second), status(200)}, []string{text}},
-		{"at answer, not at ringing", func(c *Config) { c.At, c.Until = "answer", "window" }, []step{invited, status(180), pause(time.Minute)}, nil},
+		{"at answer", func(c *Config) { c.At = "answer" }, []step{invited, status(180), pause(time.Second), status(200)}, []string{text}},
+		{"at answer, until the window is over", func(c *Config) { c.At, c.Until = "answer", "window" }, []step{invited, status(180), pause(time.Second), status(200)}, []string{text}},
+		{"at answer, not at ringing", func(c *Config) { c.At = "answer" }, []step{invited, status(180), pause(time.Minute)}, nil},
 		{"a visited network's number, and To was dialled", func(c *Config) { c.MSRNRanges = []string{"+8613444"} }, []step{roaming, status(180)}, []string{text}},
 		{"to a caller who wants to stay unknown", nil, []step{private, status(180)}, []string{text}},
 		{"a set-up that was forgotten", nil, []step{invited, pause(liveFor + time.Second), status(180)}, nil},
@@ -564,6 +565,24 @@ func TestTheTimelineTellsTheCall(t *testing.T) {
 	}
 }
 
+func TestASetUpWhoseINVITEWasLostIsCounted(t *testing.T) {
+	for name, c := range map[string]struct {
+		steps []step
+		want  float64
+	}{
+		"its answers come after a restart": {[]step{status(180), status(200), pause(liveFor + time.Minute)}, 1},
+		"it rings for ever":                {[]step{status(180), pause(liveFor + time.Minute)}, 1},
+		"its INVITE comes last":            {[]step{status(180), invited, pause(liveFor + time.Minute)}, 0},
+		"a whole one":                      {[]step{invited, status(180), status(200), pause(liveFor + time.Minute)}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, m := play(t, subscriber(), config(nil), c.steps...); testutil.ToFloat64(m.unknown) != c.want {
+				t.Errorf("got %v, want %v", testutil.ToFloat64(m.unknown), c.want)
+			}
+		})
+	}
+}
+
 func TestATableIsBounded(t *testing.T) {
 	start := time.Now()
 	at := func(i int) time.Time { return start.Add(time.Duration(i) * time.Second) }
@@ -634,7 +653,6 @@ func TestConfigErrorsSayWhatToDo(t *testing.T) {
 	}{
 		"at":               {func(c *Config) { c.At = "never" }, "use ringing or invite or answer"},
 		"until":            {func(c *Config) { c.Until = "" }, "use answer or window"},
-		"answer to answer": {func(c *Config) { c.At = "answer" }, "set show.until to window"},
 		"window":           {func(c *Config) { c.Window = time.Hour }, "use 1s to 5m0s"},
 		"repeat":           {func(c *Config) { c.Repeat = "twice" }, "use always, once, or a period"},
 		"short repeat":     {func(c *Config) { c.Repeat = "1s" }, "use always, once, or a period"},

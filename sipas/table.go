@@ -144,17 +144,22 @@ func (t *table) drop(s *setup) {
 	delete(t.byBranch, s.branch)
 }
 
-// expire forgets what nothing was heard of for its time.
-func (t *table) expire(now time.Time) {
+// expire forgets what nothing was heard of for its time, and tells of how many no INVITE ever came: it was before a restart, or was
+// dropped on its way here.
+func (t *table) expire(now time.Time) (unknown int) {
 	for _, q := range []struct {
 		queue *queue
 		age   time.Duration
 	}{{&t.live, liveFor}, {&t.done, doneFor}} {
 		for s := q.queue.first; s != nil && now.Sub(s.last) >= q.age; s = q.queue.first {
+			if !s.invited {
+				unknown++
+			}
 			t.forget(s)
 		}
 	}
 	t.finished.turn(now)
+	return unknown
 }
 
 // branches is a set of them that forgets each after doneFor to twice that: two generations without pointers, of which the

@@ -261,11 +261,11 @@ func (w *worker) answered(ctx context.Context, s *setup, e relay.Event) {
 	case e.Status < 200: // forwarded, queued, a fork that ended: nobody rings
 	case e.Status < 300:
 		w.record(s, callsign.Event{At: e.At, Kind: callsign.EventAnswered})
-		if w.Config.At == "answer" {
+		switch {
+		case w.Config.At == "answer": // until the window is over, for nothing could be sent before
 			s.alerting = true
 			w.release(ctx, s)
-		}
-		if w.Config.Until == "answer" {
+		case w.Config.Until == "answer":
 			w.over(s, e.At, errAnswered)
 		}
 	default:
@@ -374,7 +374,7 @@ func (w *worker) tick(ctx context.Context, now time.Time) {
 			w.ringing(ctx, s, now, "183 and no 180")
 		}
 	}
-	w.table.expire(now)
+	w.metrics.unknown.Add(float64(w.table.expire(now)))
 }
 
 // record writes a line of a served call's timeline; calls that are none of ours leave nothing. Until it is known whose

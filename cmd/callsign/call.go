@@ -25,13 +25,14 @@ import (
 
 type callCommand struct {
 	client
-	From  string        `arg:"" help:"Who calls, like +8613800000001."`
-	To    string        `arg:"" help:"The subscriber who is called, like +8613900000002."`
-	Dry   bool          `help:"Place no call: ask what would be shown (the API's /v1/whatif)."`
-	SIP   string        `name:"sip" default:"127.0.0.1:5060" help:"Where the application server takes SIP."`
-	Trace bool          `help:"Draw the call as a ladder: S-CSCF, AS, SMSC and handset, with times."`
-	Next  string        `placeholder:"ADDRESS:PORT" help:"Who comes behind the application server; without it a test phone that rings and answers."`
-	Ring  time.Duration `default:"3s" help:"How long the test phone rings."`
+	From    string        `arg:"" help:"Who calls, like +8613800000001."`
+	To      string        `arg:"" help:"The subscriber who is called, like +8613900000002."`
+	Dry     bool          `help:"Place no call: ask what would be shown (the API's /v1/whatif)."`
+	Private bool          `help:"With --dry: the caller withholds the number."`
+	SIP     string        `name:"sip" default:"127.0.0.1:5060" help:"Where the application server takes SIP."`
+	Trace   bool          `help:"Draw the call as a ladder: S-CSCF, AS, SMSC and handset, with times."`
+	Next    string        `placeholder:"ADDRESS:PORT" help:"Who comes behind the application server; without it a test phone that rings and answers."`
+	Ring    time.Duration `default:"3s" help:"How long the test phone rings."`
 }
 
 // Run places the call, or asks what it would show.
@@ -43,6 +44,9 @@ func (c callCommand) Run(s surroundings) error {
 	to, err := callsign.ParseMSISDN(c.To)
 	if err != nil {
 		return usageError{err}
+	}
+	if c.Private && !c.Dry {
+		return usageError{errors.New("the test call tells its number: with --private use --dry")}
 	}
 	if c.Dry {
 		return c.whatIf(s, from, to)
@@ -104,7 +108,7 @@ type answer struct {
 }
 
 func (c callCommand) ask(ctx context.Context, from, to callsign.MSISDN) (out answer, raw json.RawMessage, err error) {
-	in := map[string]string{"caller": from.E164(), "callee": to.E164()}
+	in := map[string]any{"caller": from.E164(), "callee": to.E164(), "private": c.Private}
 	if err := c.do(ctx, http.MethodPost, "/v1/whatif", in, &raw); err != nil {
 		return out, nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -144,6 +145,29 @@ func (noClaims) Settle(context.Context, callsign.Delivery, callsign.Outcome) err
 	return nil
 }
 
+func TestAPartWithoutConfigurationIsOff(t *testing.T) {
+	t.Run("a node with the API alone is ready", func(t *testing.T) {
+		d := daemonFor(t, func(c *Config, _ *daemon) {
+			c.SIP.Listen, c.Show.CallerRanges, c.Keywords.Links = nil, nil, []string{"a link of the call nodes"}
+			if err := c.Validate(); err != nil {
+				t.Error(err)
+			}
+		})
+		waitFor(t, func() bool { return len(d.problems()) == 0 })
+	})
+	t.Run("a node without the API takes calls", func(t *testing.T) {
+		d := daemonFor(t, func(c *Config, _ *daemon) {
+			c.HTTP.Listen = ""
+			if err := c.Validate(); err != nil {
+				t.Error(err)
+			}
+		})
+		if got := fmt.Sprint(placed(t, d)); !strings.HasSuffix(got, "180 200]") {
+			t.Errorf("the caller got %s, want 180 and 200", got)
+		}
+	})
+}
+
 func TestReadinessSaysWhatToSet(t *testing.T) {
 	d := daemonFor(t, func(c *Config, d *daemon) {
 		c.Show.CallerRanges = nil
@@ -188,6 +212,10 @@ func TestCommandsSpeakToARunningNode(t *testing.T) {
 		t.Fatalf("key create: exit %d, printed %q %q; want the key alone", code, key, stderr)
 	}
 	flags := []string{"--server", "http://" + d.listener.Addr().String(), "--key", strings.TrimSpace(key)}
+	texts := filepath.Join(t.TempDir(), "texts.csv")
+	if err := os.WriteFile(texts, []byte("msisdn,text\n+8613900000002,Back at six\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, step := range []struct {
 		name string
 		args []string
@@ -203,8 +231,14 @@ func TestCommandsSpeakToARunningNode(t *testing.T) {
 		{"as JSON", []string{"subscriber", "get", "+8613900000002", "--json"}, exitOK, `"name": "Li Na"`},
 		{"in the list", []string{"subscriber", "list"}, exitOK, "+8613900000002"},
 		{"a call would show it", []string{"call", "+8613800000001", "+8613900000002", "--dry"}, exitOK, "Back at six"},
+		{"or one whose caller withholds the number", []string{"call", "+8613800000001", "+8613900000002", "--dry", "--private"}, exitOK, "Back at six"},
+		{"which a test call can't", []string{"call", "+8613800000001", "+8613900000002", "--private"}, exitUsage, "use --dry"},
 		{"and over which access its caller comes", []string{"call", "+8613800000001", "+8613900000002", "--dry"}, exitOK, "the caller's access: unknown"},
 		{"a call without a link says why not", []string{"call", "+8613800000001", "+8613900000002", "--ring", "100ms", "--sip", d.relay.Addrs()[0].String()}, exitOK, "was shown nothing"},
+		{"the text is cleared", []string{"signature", "remove", "+8613900000002"}, exitOK, "stored"},
+		{"and a call would show none", []string{"call", "+8613800000001", "+8613900000002", "--dry"}, exitOK, "no_text"},
+		{"texts come from a file", []string{"signature", "import", texts}, exitOK, "1 "},
+		{"and accounts", []string{"account", "import", texts}, exitOK, "1 "},
 		{"the account is unlinked", []string{"account", "remove", "+8613900000002", "xmpp", "li@na.test/home"}, exitOK, "removed"},
 		{"twice is an error", []string{"account", "remove", "+8613900000002", "xmpp", "li@na.test/home"}, exitFailed, "404"},
 		{"a source's key", []string{"key", "create", "--role", "source", "--network", "qq", "--expires-in", "1h"}, exitOK, "cs_"},

@@ -65,8 +65,11 @@ func (c *Config) Validate() error {
 			return err
 		}
 	}
+	if len(c.SIP.Listen) == 0 && c.HTTP.Listen == "" {
+		return errors.New("sip.listen and http.listen are both empty: set one of them, or this node would serve nobody")
+	}
 	for _, name := range c.Keywords.Links {
-		if !slices.ContainsFunc(c.SMPP.Links, func(l gsmbridge.LinkConfig) bool { return l.Name == name }) {
+		if len(c.SMPP.Links) > 0 && !slices.ContainsFunc(c.SMPP.Links, func(l gsmbridge.LinkConfig) bool { return l.Name == name }) {
 			return fmt.Errorf("keywords.links has %q, which is none of smpp.links: write its name as it stands there", name)
 		}
 	}

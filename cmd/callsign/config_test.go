@@ -73,6 +73,8 @@ func TestAConfigurationThatCannotBeUsedSaysWhatToDo(t *testing.T) {
 		"a tenant's moderation":    {"sync: { moderation: { tenants: { acme: { requird: true } } } }\n", nil, []string{"line 1", "requird"}},
 		"a log level":              {"log: { level: loud }\n", nil, []string{"log.level", "use debug"}},
 		"TLS without certificate":  {"sip: { listen: [\"tls://127.0.0.1:5061\"] }\n", nil, []string{"sip.listen[0]", "sip.tls.cert"}},
+		"nothing to serve":         {"sip: { listen: [] }\nhttp: { listen: \"\" }\n", nil, []string{"sip.listen and http.listen", "set one of them"}},
+		"a handsets' link":         {"smpp: { links: [ { name: a, address: \"h:1\", system_id: x } ] }\nkeywords: { links: [b] }\n", nil, []string{"keywords.links", "as it stands there"}},
 		"an HTTP address":          {"http: { listen: here }\n", nil, []string{"http.listen"}},
 		"a link without address":   {"smpp: { links: [ { name: a, system_id: x } ] }\n", nil, []string{"smpp.links[0]"}},
 		"an environment value":     {"", []string{"CALLSIGN_SHOW_WINDOW=soon"}, []string{"CALLSIGN_SHOW_WINDOW", "soon"}},

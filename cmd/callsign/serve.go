@@ -52,7 +52,11 @@ func (c serveCommand) Run(s surroundings) error {
 	for _, w := range warnings(&config) {
 		log.Warn("nothing will be sent", "part", w.Part, "problem", w.Problem, "do", w.Do)
 	}
-	log.Info("serving", "sip", config.SIP.Listen, "http", d.listener.Addr().String(), "store", config.Store.Redacted(), "version", version())
+	http := "nowhere"
+	if d.listener != nil {
+		http = d.listener.Addr().String()
+	}
+	log.Info("serving", "sip", config.SIP.Listen, "http", http, "store", config.Store.Redacted(), "version", version())
 	return d.run(s.ctx)
 }
 
@@ -62,7 +66,7 @@ type daemon struct {
 	log      *slog.Logger
 	metrics  *prometheus.Registry
 	relay    *relay.Relay
-	listener net.Listener
+	listener net.Listener // nil without http.listen
 	admin    net.Listener // nil without http.admin
 	engine   engine
 	redis    *redis.Client         // nil without cache.url
@@ -103,15 +107,17 @@ func newDaemon(config *Config, log *slog.Logger) (_ *daemon, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: if another process has it, stop that one or change sip.listen", err)
 	}
-	if d.listener, err = net.Listen("tcp", config.HTTP.Listen); err != nil {
-		return nil, fmt.Errorf("%w: if another process has it, stop that one or change http.listen", err)
+	if config.HTTP.Listen != "" {
+		if d.listener, err = net.Listen("tcp", config.HTTP.Listen); err != nil {
+			return nil, fmt.Errorf("%w: if another process has it, stop that one or change http.listen", err)
+		}
 	}
 	if config.HTTP.Admin != "" {
 		if d.admin, err = net.Listen("tcp", config.HTTP.Admin); err != nil {
 			return nil, fmt.Errorf("%w: if another process has it, stop that one or change http.admin", err)
 		}
 	}
-	if at, err := netip.ParseAddrPort(config.HTTP.Listen); config.HTTP.TLS.Cert == "" && (err != nil || !at.Addr().IsLoopback()) {
+	if at, err := netip.ParseAddrPort(config.HTTP.Listen); d.listener != nil && config.HTTP.TLS.Cert == "" && (err != nil || !at.Addr().IsLoopback()) {
 		log.Warn("keys travel in the clear: set http.tls, or keep http.listen behind a proxy that speaks TLS", "http.listen", config.HTTP.Listen)
 	}
 	d.engine = newEngine(config.Store, room("store"))
@@ -422,8 +428,11 @@ func (d *daemon) problems() []api.Problem {
 	return problems
 }
 
-// warnings are settings with which nothing would ever be sent.
+// warnings are settings with which nothing would ever be sent, of a node that takes calls.
 func warnings(c *Config) (problems []api.Problem) {
+	if len(c.SIP.Listen) == 0 {
+		return nil
+	}
 	if len(c.Show.CallerRanges) == 0 {
 		problems = append(problems, api.Problem{
 			Part: "show.caller_ranges", Problem: "it is empty, so nobody is sent any text",
@@ -445,7 +454,7 @@ func (d *daemon) whatIf(ctx context.Context, in api.WhatIfRequest) (out api.What
 	if err != nil {
 		return out, err
 	}
-	call := d.workers.Access(callsign.Call{Caller: in.Caller, Callee: in.Callee, At: in.At, Access: in.Access}, netip.Addr{}, in.At)
+	call := d.workers.Access(callsign.Call{Caller: in.Caller, Callee: in.Callee, Private: in.Private, At: in.At, Access: in.Access}, netip.Addr{}, in.At)
 	decision := d.workers.Decide(call, profile, in.At)
 	for _, r := range decision.Considered() {
 		said := r.Verdict.String()

@@ -125,13 +125,14 @@ func said(w io.Writer, asJSON bool, object any, sentence string) error {
 }
 
 type accountCommand struct {
-	Put      accountPut      `cmd:"" help:"Link an IM account to a subscriber, on your word."`
-	Link     accountLink     `cmd:"" help:"Ask for an IM account to be linked once that is proved."`
-	Links    accountLinks    `cmd:"" help:"List what waits for a proof, and how what is linked was proved."`
-	Withdraw accountWithdraw `cmd:"" help:"Withdraw what waits for a proof."`
-	List     accountList     `cmd:"" aliases:"get" help:"List a subscriber's accounts."`
-	Remove   accountRemove   `cmd:"" help:"Unlink an IM account."`
-	Resync   accountResync   `cmd:"" help:"Ask an IM network's sources that are connected to this node to say their texts again."`
+	Put      accountPut       `cmd:"" help:"Link an IM account to a subscriber, on your word."`
+	Link     accountLink      `cmd:"" help:"Ask for an IM account to be linked once that is proved."`
+	Links    accountLinks     `cmd:"" help:"List what waits for a proof, and how what is linked was proved."`
+	Withdraw accountWithdraw  `cmd:"" help:"Withdraw what waits for a proof."`
+	List     accountList      `cmd:"" aliases:"get" help:"List a subscriber's accounts."`
+	Remove   accountRemove    `cmd:"" help:"Unlink an IM account."`
+	Import   subscriberImport `cmd:"" help:"Read accounts, with their subscribers, from a file: as subscriber import."`
+	Resync   accountResync    `cmd:"" help:"Ask an IM network's sources that are connected to this node to say their texts again."`
 }
 
 type accountArgs struct {
@@ -201,8 +202,10 @@ func (c accountResync) Run(s surroundings) error {
 }
 
 type signatureCommand struct {
-	Put signaturePut `cmd:"" help:"Set a subscriber's text by hand; an empty one clears it."`
-	Get signatureGet `cmd:"" aliases:"list" help:"Show what each of a subscriber's accounts says."`
+	Put    signaturePut     `cmd:"" help:"Set a subscriber's text by hand; an empty one clears it."`
+	Get    signatureGet     `cmd:"" aliases:"list" help:"Show what each of a subscriber's accounts says."`
+	Remove signatureRemove  `cmd:"" help:"Clear the text that was set by hand."`
+	Import subscriberImport `cmd:"" help:"Read texts, with their subscribers, from a file: as subscriber import."`
 }
 
 type signaturePut struct {
@@ -212,15 +215,25 @@ type signaturePut struct {
 }
 
 // Run sets the text.
-func (c signaturePut) Run(s surroundings) error {
+func (c signaturePut) Run(s surroundings) error { return c.putSignature(s, c.MSISDN, c.Text) }
+
+func (c *client) putSignature(s surroundings, msisdn, text string) error {
 	var out struct {
 		Status string `json:"status"`
 	}
-	if err := c.do(s.ctx, http.MethodPut, pathTo("subscribers", c.MSISDN, "signature"), map[string]string{"text": c.Text}, &out); err != nil {
+	if err := c.do(s.ctx, http.MethodPut, pathTo("subscribers", msisdn, "signature"), map[string]string{"text": text}, &out); err != nil {
 		return err
 	}
-	return said(s.stdout, c.JSON, out, fmt.Sprintf("%s's text: %s", c.MSISDN, out.Status))
+	return said(s.stdout, c.JSON, out, fmt.Sprintf("%s's text: %s", msisdn, out.Status))
 }
+
+type signatureRemove struct {
+	client
+	MSISDN string `arg:"" help:"The subscriber's number, like +8613900000002."`
+}
+
+// Run clears the text.
+func (c signatureRemove) Run(s surroundings) error { return c.putSignature(s, c.MSISDN, "") }
 
 type signatureGet struct {
 	client

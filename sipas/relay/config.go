@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -13,7 +12,7 @@ const nextHopHost = "next_hop"
 
 // Config is the section sip of the configuration.
 type Config struct {
-	Listen         []string       `yaml:"listen" doc:"sockets to serve, as udp://, tcp:// or tls://ADDRESS:PORT; the S-CSCF's iFC or the softswitch's trunk points at one of them"`
+	Listen         []string       `yaml:"listen" doc:"sockets to serve, as udp://, tcp:// or tls://ADDRESS:PORT; the S-CSCF's iFC or the softswitch's trunk points at one of them; empty: this node takes no calls"`
 	Advertise      string         `yaml:"advertise" doc:"host or host:port to write into Via instead of the listening address; needed when listening on 0.0.0.0 or [::]"`
 	Trust          []netip.Prefix `yaml:"trust" doc:"networks whose requests are relayed; requests from anywhere else are dropped and counted"`
 	Secret         string         `yaml:"secret" secret:"true" doc:"at least 16 characters, the same on every node: signs our Via branches; empty: 32 random bytes are made once in state.dir"`
@@ -44,9 +43,6 @@ func DefaultConfig() Config {
 
 // Validate reports the first thing that Bind or New would refuse.
 func (c *Config) Validate() error {
-	if len(c.Listen) == 0 {
-		return errors.New("sip.listen is empty: name at least one socket, like udp://127.0.0.1:5060")
-	}
 	for i, l := range c.Listen {
 		scheme, addr, err := listenAddr(l)
 		if err != nil {

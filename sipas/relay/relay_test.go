@@ -601,7 +601,6 @@ func TestConfigErrorsSayWhatToDo(t *testing.T) {
 		change func(*Config)
 		want   string
 	}{
-		"nothing to listen on":       {func(c *Config) { c.Listen = nil }, "name at least one socket"},
 		"no scheme":                  {func(c *Config) { c.Listen = []string{"127.0.0.1:5060"} }, "write it as udp://"},
 		"another transport":          {func(c *Config) { c.Listen = []string{"sctp://127.0.0.1:5060"} }, "use udp, tcp or tls"},
 		"a name to listen on":        {func(c *Config) { c.Listen = []string{"udp://localhost:5060"} }, "not an IP address and port"},
