@@ -40,14 +40,16 @@ type streams struct {
 	server, client *tls.Config // nil: TCP
 
 	mu     sync.Mutex
-	byPeer map[netip.AddrPort]*stream
+	byPeer map[netip.AddrPort]*stream // the newest of each
+	open   map[*stream]struct{}       // all: a peer that connects from the port on which it listens may have two
 	closed bool
 	all    sync.WaitGroup
 }
 
 func (r *Relay) newStreams(scheme string, l *net.TCPListener, own netip.AddrPort) (*streams, error) {
 	ss := &streams{
-		relay: r, transport: strings.ToUpper(scheme), listener: l, own: own, byPeer: map[netip.AddrPort]*stream{},
+		relay: r, transport: strings.ToUpper(scheme), listener: l, own: own,
+		byPeer: map[netip.AddrPort]*stream{}, open: map[*stream]struct{}{},
 	}
 	ss.probes = r.newProber(scheme, own, func(to netip.AddrPort, msg []byte) { _ = ss.write(to, to, msg, nil) }, ss.used.Load)
 	if scheme == "tls" {
@@ -92,7 +94,7 @@ func (ss *streams) close() {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	ss.closed = true
-	for _, s := range ss.byPeer {
+	for s := range ss.open {
 		s.end()
 	}
 }
@@ -119,12 +121,12 @@ func (ss *streams) add(peer netip.AddrPort) (*stream, error) {
 	if ss.closed {
 		return nil, net.ErrClosed
 	}
-	if len(ss.byPeer) >= maxStreams {
+	if len(ss.open) >= maxStreams {
 		return nil, errStreams
 	}
 	ctx, end := context.WithCancel(context.Background())
 	s := &stream{streams: ss, peer: peer, ctx: ctx, end: end, wake: make(chan struct{}, 1)}
-	ss.byPeer[peer] = s
+	ss.byPeer[peer], ss.open[s] = s, struct{}{}
 	ss.relay.metrics.streams.WithLabelValues(ss.transport).Inc()
 	return s, nil
 }
@@ -132,6 +134,7 @@ func (ss *streams) add(peer netip.AddrPort) (*stream, error) {
 func (ss *streams) remove(s *stream) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
+	delete(ss.open, s)
 	if ss.byPeer[s.peer] == s {
 		delete(ss.byPeer, s.peer)
 	}

@@ -20,6 +20,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -167,6 +168,33 @@ func TestAnAnswerFindsItsWayWhenTheConnectionIsGone(t *testing.T) {
 	if got := down.receive(); b.branchOf(got) != b.branchOf(relayed) {
 		t.Errorf("over another connection the ACK has another branch:\n%s", got)
 	}
+}
+
+// TestTwoConnectionsOfOnePeerEnd has who listens behind the relay connect to it from the port on which it listens: the relay's end must
+// not wait for the connection that has another one's place.
+func TestTwoConnectionsOfOnePeerEnd(t *testing.T) {
+	b, behind := streamBench(t, "tcp://127.0.0.1:0", nil)
+	up := b.dial()
+	up.send(b.overTCP(invite, "127.0.0.1:6060", behind.Addr()))
+	down := accept(t, behind)
+	down.receive()
+	_ = behind.Close()
+	again := net.Dialer{LocalAddr: behind.Addr(), Control: func(_, _ string, c syscall.RawConn) (err error) {
+		return errors.Join(c.Control(func(fd uintptr) { err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1) }), err)
+	}}
+	c, err := again.DialContext(t.Context(), "tcp", b.relay.Addrs()[0].String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := newWire(t, c)
+	second.send("\r\n\r\n")
+	if pong, err := second.r.Peek(2); err != nil || string(pong) != "\r\n" {
+		t.Fatalf("got %q, %v", pong, err)
+	}
+	if n := testutil.ToFloat64(b.relay.metrics.streams.WithLabelValues("TCP")); n != 3 {
+		t.Errorf("there are %v connections, want 3", n)
+	}
+	b.stop()
 }
 
 func TestARequestThatCannotBeSentOnIsRefused(t *testing.T) {
