@@ -160,7 +160,7 @@ func (s *forwarder) request(msg []byte, m *message, from netip.AddrPort) {
 		s.drop(dropMalformed)
 		return
 	}
-	key := s.signer.branch(s.signer.now, msg, m, v, s.signed(v, v.answerTo(from)))
+	key, before := s.key(msg, m, v, s.signed(v, v.answerTo(from)))
 	if equalFold(m.method.of(msg), "ack") && answersUs(msg, m, s.signer, key) {
 		s.metrics.acks.Inc() // of an answer of our own: elsewhere it would loop
 		return
@@ -184,13 +184,15 @@ func (s *forwarder) request(msg []byte, m *message, from netip.AddrPort) {
 	if s.stream && !equalFold(method, "ack") {
 		unsent = func() ownAnswer { return s.ownAnswer(nil, msg, m, v, from, key, 503) }
 	}
-	now := time.Now()
+	now, known := time.Now(), bytes.Equal(method, []byte("CANCEL"))
 	if isInvite || w.chosen && !equalFold(method, "ack") {
-		s.setups.began(key, w.to, isInvite, w.chosen, now) // before its answer can come
+		known = !s.setups.began(key, w.to, isInvite, w.chosen || before, now) // before its answer can come
 	}
 	if !s.send(w.to, w.to, unsent) {
-		s.setups.ended(key)
-		s.refuse(msg, m, v, from, key, 503)
+		if !known { // else what belongs to it was relayed: an answer now would contradict the one that comes
+			s.setups.ended(key)
+			s.refuse(msg, m, v, from, key, 503)
+		}
 		return
 	}
 	s.metrics.relayedRequests.Inc()
@@ -200,6 +202,21 @@ func (s *forwarder) request(msg []byte, m *message, from netip.AddrPort) {
 	case bytes.Equal(method, []byte("CANCEL")):
 		s.tell(Event{Branch: key, At: now, Peer: from, Cancel: true})
 	}
+}
+
+// key is a request's. For as long as set-ups ring that began before sip.secret was changed, it is made by the secret before, and stays
+// so for those that begin then: their CANCEL and ACK are to have the branch of their INVITE.
+func (s *forwarder) key(msg []byte, m *message, v via, answerTo netip.AddrPort) (key callsign.BranchKey, before bool) {
+	if s.signer.previous != nil {
+		key = s.signer.branch(s.signer.previous, msg, m, v, answerTo)
+		if time.Since(s.began) < pinnedFor {
+			return key, true
+		}
+		if _, known := s.setups.target(key); known {
+			return key, true
+		}
+	}
+	return s.signer.branch(s.signer.now, msg, m, v, answerTo), false
 }
 
 // maxForwards is what the relayed request carries: 70 where there was none (RFC 3261 §16.6), negative where it is used up.

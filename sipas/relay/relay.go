@@ -44,6 +44,7 @@ type Relay struct {
 	hushed    hushed
 	metrics   *metrics
 	log       *slog.Logger
+	began     time.Time
 	draining  atomic.Bool
 	lastPanic atomic.Int64 // unix seconds: one log line a second is enough
 }
@@ -54,7 +55,7 @@ func New(o Options) (*Relay, error) {
 	if o.Config.Secret == "" {
 		return nil, errors.New("relay: no secret")
 	}
-	r := &Relay{config: o.Config, metrics: newMetrics(o.Metrics), log: o.Log}
+	r := &Relay{config: o.Config, metrics: newMetrics(o.Metrics), log: o.Log, began: time.Now()}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}

@@ -3,12 +3,15 @@ package relay
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -24,6 +27,7 @@ const secret = "a secret of the tests"
 type bench struct {
 	t        *testing.T
 	relay    *Relay
+	stop     func() // and waits for its end, once
 	up, down *net.UDPConn
 }
 
@@ -45,13 +49,19 @@ func newBench(t *testing.T, change func(*Options), before ...func(*Relay)) *benc
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx) }()
-	t.Cleanup(func() {
+	stop := sync.OnceFunc(func() {
 		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("Run: %v", err)
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Errorf("Run: %v", err)
+			}
+		case <-time.After(20 * time.Second):
+			t.Error("Run does not end")
 		}
 	})
-	return &bench{t: t, relay: r, up: listen(t), down: listen(t)}
+	t.Cleanup(stop)
+	return &bench{t: t, relay: r, stop: stop, up: listen(t), down: listen(t)}
 }
 
 // testForwarder is one that a test calls itself, without a socket.
@@ -359,6 +369,77 @@ func TestAnswersToTheSecretBeforeAreTaken(t *testing.T) {
 				b.nothing(old.up)
 			} else if got := old.receive(old.up); !strings.HasPrefix(got, "SIP/2.0 180") {
 				t.Errorf("got\n%s", got)
+			}
+		})
+	}
+}
+
+func TestASetUpKeepsItsBranchOverAChangeOfTheSecret(t *testing.T) {
+	old := newBench(t, nil)
+	old.send(old.up, old.fill(invite))
+	before := old.branchOf(old.receive(old.down))
+	var key callsign.BranchKey
+	if _, err := hex.Decode(key[:], []byte(before[len(ourCookie):])); err != nil {
+		t.Fatal(err)
+	}
+	known := func(r *Relay) { r.setups.began(key, addrOf(old.down), true, true, time.Now()) }
+	later := func(r *Relay) { r.began = r.began.Add(-pinnedFor) }
+	for name, c := range map[string]struct {
+		before []func(*Relay)
+		method string
+		kept   bool
+	}{
+		"a CANCEL just after the restart":                           {nil, "CANCEL", true},
+		"an ACK just after it":                                      {nil, "ACK", true},
+		"a new set-up just after it, as on a node before it":        {nil, "INVITE", true},
+		"a CANCEL later, of a set-up that began just after it":      {[]func(*Relay){later, known}, "CANCEL", true},
+		"an INVITE that comes again later":                          {[]func(*Relay){later, known}, "INVITE", true},
+		"a new set-up later, when none rings of those before":       {[]func(*Relay){later}, "INVITE", false},
+		"a CANCEL of what is unknown later, which nobody waits for": {[]func(*Relay){later}, "CANCEL", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, func(o *Options) { o.Config.Secret, o.Config.SecretPrevious = "another secret of the tests", secret }, c.before...)
+			b.up, b.down = old.up, old.down
+			b.send(b.up, b.fill(strings.NewReplacer("INVITE sip", c.method+" sip", "1 INVITE", "1 "+c.method).Replace(invite)))
+			if got := b.branchOf(b.receive(b.down)); (got == before) != c.kept {
+				t.Errorf("the branch is %s, and was %s", got, before)
+			}
+		})
+	}
+}
+
+func TestWhatWasRelayedIsNotRefusedAfterwards(t *testing.T) {
+	as := func(method string) string {
+		return strings.NewReplacer("INVITE sip", method+" sip", "1 INVITE", "1 "+method).Replace(invite)
+	}
+	for name, c := range map[string]struct {
+		messages []string // of which the last can't be sent on
+		answered string
+	}{
+		"an INVITE that can't be sent":                {[]string{invite}, "SIP/2.0 503"},
+		"an INVITE that comes again, and can't":       {[]string{invite, invite}, ""},
+		"a CANCEL that can't":                         {[]string{invite, as("CANCEL")}, ""},
+		"an INVITE that comes again after its CANCEL": {[]string{invite, as("CANCEL"), invite}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, nil)
+			f := b.relay.testForwarder()
+			answers := ""
+			for i, message := range c.messages {
+				f.write = func(to, _ netip.AddrPort, msg []byte, _ func() ownAnswer) error {
+					if to == addrOf(b.up) {
+						answers, _, _ = strings.Cut(string(msg), " Service")
+						return nil
+					}
+					if i == len(c.messages)-1 {
+						return errors.New("the network is unreachable")
+					}
+					return nil
+				}
+				f.message([]byte(b.fill(message)), addrOf(b.up))
+			}
+			if answers != c.answered {
+				t.Errorf("it is answered %q, want %q", answers, c.answered)
 			}
 		})
 	}

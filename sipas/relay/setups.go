@@ -41,12 +41,12 @@ func newGeneration() generation {
 }
 
 // began remembers where a request went. open: it is an INVITE, whose final answer is awaited; kept: it is remembered beyond
-// that, for its place was chosen here.
-func (s *setups) began(key callsign.BranchKey, to netip.AddrPort, open, kept bool, at time.Time) {
+// that, for its place was chosen here. It reports whether that is new: else it is a retransmission, or belongs to what was.
+func (s *setups) began(key callsign.BranchKey, to netip.AddrPort, open, kept bool, at time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, known := s.find(key); known != nil {
-		return // a retransmission
+		return false
 	}
 	if s.now.byBranch == nil || len(s.now.byBranch) >= maxPinned || at.Sub(s.since) >= pinnedFor {
 		s.old, s.now, s.since = s.now, newGeneration(), at
@@ -55,6 +55,7 @@ func (s *setups) began(key callsign.BranchKey, to netip.AddrPort, open, kept boo
 	if open {
 		s.now.open++
 	}
+	return true
 }
 
 // target is where a set-up went; known is false where that is forgotten, or no longer needed.

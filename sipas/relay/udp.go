@@ -16,7 +16,10 @@ const (
 // serveUDP is one UDP socket's goroutine: two buffers for its life.
 func (r *Relay) serveUDP(ctx context.Context, c *net.UDPConn, own netip.AddrPort, probes *prober) error {
 	d, err := newDatagrams(c)
-	if err != nil {
+	switch {
+	case ctx.Err() != nil: // it is closed already
+		return nil
+	case err != nil:
 		return fmt.Errorf("read %s: %w", own, err)
 	}
 	f := r.newForwarder(probes)
