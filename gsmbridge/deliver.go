@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -31,6 +32,8 @@ func (b *Bridge) Deliver(ctx context.Context, d callsign.Delivery) callsign.Outc
 		o.State, o.Reason = callsign.Dropped, context.Cause(ctx).Error()
 	case len(b.links) == 0:
 		o.Reason = "no link is configured: name an SMSC in smpp.links"
+	case !slices.ContainsFunc(b.links, func(l *link) bool { return l.reaches(d.Call.Caller) }):
+		o.Reason = "every link leaves away a country code that the caller's number doesn't have: name one in smpp.links without destination.strip"
 	case len(links) == 0 && d.Channel != "":
 		o.Reason = "the tenant's policy wants channel " + d.Channel + " for the caller's access, over which no link can reach it: see its channels"
 	case len(links) == 0:
@@ -147,7 +150,7 @@ func (l *link) submit(ctx context.Context, s *smpp.Session, d callsign.Delivery,
 		a.wrote = a.wrote || wrote
 		if err != nil {
 			if a = l.refused(ctx, d, a, s, err); i > 0 {
-				a.next = nowhereElse
+				a = l.halved(ctx, d, a, err)
 			}
 			return a
 		}
@@ -158,6 +161,18 @@ func (l *link) submit(ctx context.Context, s *smpp.Session, d callsign.Delivery,
 	a.State = callsign.Accepted
 	l.bridge.record(d, callsign.Event{At: time.Now(), Kind: callsign.EventAccepted, Link: l.Name, MessageID: a.MessageID})
 	l.await(ctx, d, a.MessageID, start)
+	return a
+}
+
+// halved ends a text of which an earlier part was taken: the rest goes nowhere else, and that it didn't go is told.
+func (l *link) halved(ctx context.Context, d callsign.Delivery, a attempt, err error) attempt {
+	a.next = nowhereElse
+	if errors.Is(err, smpp.ErrNotSent) {
+		if ctx.Err() != nil {
+			a.State, a.Reason = callsign.Dropped, context.Cause(ctx).Error()
+		}
+		l.bridge.record(d, callsign.Event{At: time.Now(), Kind: callsign.EventFailed, Link: l.Name, Reason: a.Reason, Outcome: a.State})
+	}
 	return a
 }
 

@@ -3,6 +3,7 @@ package gsmbridge
 import (
 	"bytes"
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -215,6 +216,20 @@ func TestConcatenation(t *testing.T) {
 			}
 			if o := l.Deliver(t.Context(), delivery(long)); o.State != callsign.Failed || len(g[1].taken()) != 0 {
 				t.Errorf("got %+v, and %d messages elsewhere", o, len(g[1].taken()))
+			}
+		})
+	})
+	t.Run("that the call ended between its parts is told", func(t *testing.T) {
+		inGateways(t, 1, three, func(t *testing.T, l *lab, g []*gateway) {
+			ctx, over := context.WithCancelCause(t.Context())
+			defer over(nil)
+			g[0].answer = func(int, *smpp.Message) smpp.Answer {
+				over(errors.New("the call was answered"))
+				return smpp.Answer{MessageID: "1"}
+			}
+			o := l.Deliver(ctx, delivery(long))
+			if want := "submitted a " + long + " part 1 of 2 | failed a the call was answered"; o.State != callsign.Dropped || l.timeline.String() != want {
+				t.Errorf("got %+v,\n%s\nwant\n%s", o, l.timeline.String(), want)
 			}
 		})
 	})

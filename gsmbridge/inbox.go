@@ -9,6 +9,12 @@ import (
 	"github.com/callsign-as/callsign/gsmbridge/smpp"
 )
 
+// Types of number (SMPP 3.4 §5.2.5).
+const (
+	tonInternational = 1
+	tonNational      = 2
+)
+
 // handle takes a deliver_sm: a receipt, or what a handset sent.
 func (l *link) handle(ctx context.Context, s *smpp.Session, m *smpp.Message) smpp.Answer {
 	if r, ok := smpp.ReceiptOf(m); ok {
@@ -64,10 +70,12 @@ func (l *link) reply(ctx context.Context, s *smpp.Session, to *smpp.Message, tex
 	}
 }
 
-// msisdn reads a number as the link writes them, with or without its country code.
+// msisdn reads a number as the SMSC writes them, with or without its country code. A national one may begin with the digits of that code.
 func (l *link) msisdn(a smpp.Address) (callsign.MSISDN, error) {
-	digits := strings.TrimPrefix(a.Number, l.Destination.Prefix)
-	if a.TON != 1 && !strings.HasPrefix(digits, l.Destination.Strip) {
+	digits, plus := strings.CutPrefix(a.Number, "+")
+	digits, trunk := strings.CutPrefix(digits, l.Destination.Prefix)
+	national := a.TON == tonNational || trunk && l.Destination.Prefix != "" || !strings.HasPrefix(digits, l.Destination.Strip)
+	if a.TON != tonInternational && !plus && national {
 		digits = l.Destination.Strip + digits
 	}
 	return callsign.ParseMSISDN(digits)

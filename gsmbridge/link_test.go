@@ -97,6 +97,30 @@ func (i *inbox) Receive(ctx context.Context, m callsign.MO) (string, error) {
 	return i.reply, errors.Join(i.err, ctx.Err())
 }
 
+func TestWhoseMessageItIs(t *testing.T) {
+	address := func(ton byte, number string) smpp.Address { return smpp.Address{TON: ton, NPI: 1, Number: number} }
+	for sentence, c := range map[string]struct {
+		to   DestinationConfig
+		from smpp.Address
+		want callsign.MSISDN
+	}{
+		"an international number":                                    {DestinationConfig{}, address(1, "8613900000001"), 8613900000001},
+		"one with a plus, of a type that says nothing":               {DestinationConfig{Strip: "86"}, address(0, "+8613900000001"), 8613900000001},
+		"a national one":                                             {DestinationConfig{Strip: "86"}, address(2, "13900000001"), 8613900000001},
+		"a national one that begins as its country's code":           {DestinationConfig{Strip: "91"}, address(2, "9123456789"), 919123456789},
+		"one with the country's trunk prefix, that begins as it too": {DestinationConfig{Strip: "7", Prefix: "8"}, address(0, "87012345678"), 77012345678},
+		"one of another type with its country code":                  {DestinationConfig{Strip: "86"}, address(0, "8613900000001"), 8613900000001},
+		"and without": {DestinationConfig{Strip: "86"}, address(0, "13900000001"), 8613900000001},
+		"an international one of another country": {DestinationConfig{Strip: "91"}, address(1, "6581234567"), 6581234567},
+		"a link that writes a plus":               {DestinationConfig{Prefix: "+"}, address(0, "+8613900000001"), 8613900000001},
+	} {
+		l := &link{LinkConfig: LinkConfig{Destination: c.to}}
+		if got, err := l.msisdn(c.from); got != c.want || err != nil {
+			t.Errorf("%s: %v, %v, want %v", sentence, got, err, c.want)
+		}
+	}
+}
+
 func TestInbox(t *testing.T) {
 	stop := smpp.Message{Source: smpp.Address{TON: 1, NPI: 1, Number: "8613900000001"}, Dest: smpp.Address{TON: 3, Number: "10086"}, DataCoding: 0x08, ShortMessage: []byte("\x90\x00\x8B\xA2")}
 	nobody := stop

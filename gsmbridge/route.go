@@ -14,6 +14,12 @@ func ussdCapable(c callsign.Call) bool {
 	return strings.HasPrefix(c.Access, "3GPP-GERAN") || strings.HasPrefix(c.Access, "3GPP-UTRAN")
 }
 
+// reaches reports whether m can be written as the link writes numbers: where a country code is left away, another country's number
+// would be somebody else's.
+func (l *link) reaches(m callsign.MSISDN) bool {
+	return strings.HasPrefix(number(m), l.Destination.Strip)
+}
+
 // route is the links that may take d, in the order in which they are tried.
 func (b *Bridge) route(d callsign.Delivery) []*link {
 	type place struct {
@@ -22,7 +28,7 @@ func (b *Bridge) route(d callsign.Delivery) []*link {
 	}
 	var places []place
 	for _, l := range b.links {
-		if l.Bind != "receiver" && (d.Channel == "" || d.Channel == l.Channel) && (l.Channel != USSD || ussdCapable(d.Call)) {
+		if l.Bind != "receiver" && l.reaches(d.Call.Caller) && (d.Channel == "" || d.Channel == l.Channel) && (l.Channel != USSD || ussdCapable(d.Call)) {
 			// Sorted by these, each order comes as often as drawing by weight without putting back; a weight of 0 makes it infinite.
 			places = append(places, place{l, rand.ExpFloat64() / float64(l.Weight)})
 		}

@@ -51,6 +51,18 @@ func TestRoute(t *testing.T) {
 	}
 }
 
+func TestALinkThatLeavesACountryCodeAwayTakesItsOwnCountrysNumbers(t *testing.T) {
+	india := LinkConfig{Name: "india", Destination: DestinationConfig{Strip: "91", Type: "2/1"}}
+	china := LinkConfig{Name: "china", Destination: DestinationConfig{Strip: "86", Type: "2/1"}}
+	if got := routeOf(newBridge(t, Config{Links: []LinkConfig{india, china, {Name: "all"}}}), ""); got != "china all" && got != "all china" {
+		t.Errorf("a number of China goes over %q", got)
+	}
+	o := newBridge(t, Config{Links: []LinkConfig{india}}).Deliver(t.Context(), delivery("hi"))
+	if o.State != callsign.Failed || !strings.Contains(o.Reason, "without destination.strip") {
+		t.Errorf("got %+v", o)
+	}
+}
+
 func TestWeightsAreShares(t *testing.T) {
 	b := newBridge(t, Config{Links: []LinkConfig{{Name: "rest"}, {Name: "three", Weight: 3}, {Name: "one", Weight: 1}}})
 	first := map[string]int{}
