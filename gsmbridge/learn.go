@@ -85,9 +85,9 @@ func (h *habits) key(link string, c callsign.Call) habitKey {
 	return habitKey{link, prefix[:min(h.Digits, len(prefix))], c.Access}
 }
 
-// learn takes in one text's end.
+// learn takes in one text's end, but of a caller who withholds the number, of which links.json would keep digits.
 func (l *link) learn(c callsign.Call, shown bool, took time.Duration) {
-	if h := l.bridge.habits; h != nil {
+	if h := l.bridge.habits; h != nil && !c.Private {
 		h.learn(l.Name, c, shown, took)
 	}
 }

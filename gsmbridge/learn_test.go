@@ -74,6 +74,20 @@ func TestHabitsAreOfCallersAndTheirAccess(t *testing.T) {
 	}
 }
 
+func TestOfACallerWhoWithholdsTheNumberNothingIsLearned(t *testing.T) {
+	b := learning(t, LinkConfig{Name: "a"})
+	private := delivery("").Call
+	private.Private = true
+	b.links[0].learn(private, true, time.Second)
+	if len(b.habits.known) != 0 {
+		t.Errorf("known is %+v", b.habits.known)
+	}
+	b.links[0].learn(delivery("").Call, true, time.Second)
+	if len(b.habits.known) != 1 {
+		t.Errorf("of another caller %+v is known", b.habits.known)
+	}
+}
+
 func TestExploring(t *testing.T) {
 	b := newBridge(t, Config{Links: []LinkConfig{{Name: "a"}, {Name: "b"}, {Name: "c"}}, Learn: LearnConfig{On: true, Digits: 5, Explore: 0.05}})
 	for i, l := range []string{"a", "b", "c"} {

@@ -125,7 +125,7 @@ func newDaemon(config *Config, log *slog.Logger) (_ *daemon, err error) {
 	d.opening.Store(&notYet)
 	var truth store.Truth = d.engine
 	if config.Cache.URL != "" {
-		if d.redis, err = redis.New(redis.Options{URL: config.Cache.URL, Prefix: config.Cache.Prefix, Metrics: metrics, Log: room("redis")}); err != nil {
+		if d.redis, err = redis.New(redis.Options{URL: config.Cache.URL, Prefix: config.Cache.Prefix, Secret: sip.Secret, Metrics: metrics, Log: room("redis")}); err != nil {
 			return nil, err
 		}
 		d.profiles = redis.NewProfiles(d.redis, d.engine, metrics)

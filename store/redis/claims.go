@@ -3,6 +3,8 @@ package redis
 import (
 	"cmp"
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/hex"
 	"time"
 
@@ -102,7 +104,7 @@ func (c *Claims) settle(ctx context.Context, d callsign.Delivery) error {
 
 // keys are those of claimScript, and the token of this delivery's claim.
 func (c *Claims) keys(d callsign.Delivery) (keys []string, token string) {
-	caller := c.client.prefix + "{" + d.Call.Caller.E164() + "}:"
+	caller := c.client.prefix + "{" + c.client.caller(d.Call) + "}:"
 	callee := d.Call.Callee.E164()
 	once := store.Once(d)
 	seen := caller + "seen:" + callee
@@ -110,6 +112,16 @@ func (c *Claims) keys(d callsign.Delivery) (keys []string, token string) {
 		seen += ":" + digest(d.Text)
 	}
 	return []string{caller + "call:" + callee + ":" + digest(once), seen, caller + "grants", caller + "day", caller + "day:" + callee}, digest(d.Call.ID.String() + once)
+}
+
+// caller is what a caller's keys are named by.
+func (c *Client) caller(call callsign.Call) string {
+	if !call.Private {
+		return call.Caller.E164()
+	}
+	h := hmac.New(sha256.New, []byte(c.secret))
+	h.Write([]byte(call.Caller.E164()))
+	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
 // digest is a name for what may be long, or hold any byte.

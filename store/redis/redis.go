@@ -37,6 +37,7 @@ type Options struct {
 	// redis+sentinel://HOST:PORT,HOST:PORT…/MASTER; rediss+cluster:// and rediss+sentinel:// with TLS.
 	URL     string
 	Prefix  string // of every key; default "callsign:"
+	Secret  string // the same on every node: of callers who withhold their number Redis has an HMAC with it, and no digit
 	Metrics prometheus.Registerer
 	Log     *slog.Logger
 }
@@ -45,6 +46,7 @@ type Options struct {
 type Client struct {
 	redis  redis.UniversalClient
 	prefix string
+	secret string
 	log    *slog.Logger
 	asked  *prometheus.CounterVec
 	// down is 0 while it answers, else when it is asked again, in nanoseconds since 1970.
@@ -74,7 +76,7 @@ func New(o Options) (*Client, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	c := &Client{redis: redis.NewUniversalClient(u), prefix: o.Prefix, log: o.Log, asked: prometheus.NewCounterVec(prometheus.CounterOpts{
+	c := &Client{redis: redis.NewUniversalClient(u), prefix: o.Prefix, secret: o.Secret, log: o.Log, asked: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "callsign_redis_questions_total", Help: "Questions to Redis: answered; failed; spared, for it had not answered a moment before.",
 	}, []string{"result"})}
 	if o.Metrics != nil {

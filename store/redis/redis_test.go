@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/callsign-as/callsign"
 	"github.com/callsign-as/callsign/deploy/peer"
@@ -136,6 +138,31 @@ func TestWhatOneNodeShowedTheOthersDoNotShowAgain(t *testing.T) {
 		t.Run(sentence, func(t *testing.T) {
 			c.do(t, newNode(t, server.URL(), t.Name(), c.o), newNode(t, server.URL(), t.Name(), c.o))
 		})
+	}
+}
+
+func TestOfACallerWhoWithholdsTheNumberRedisHasNoDigit(t *testing.T) {
+	server := peer.Redis(t)
+	a, b := newNode(t, server.URL(), "", store.ClaimsOptions{Repeat: time.Hour, PerCaller: 2}), newNode(t, server.URL(), "", store.ClaimsOptions{Repeat: time.Hour, PerCaller: 2})
+	d := delivery(8613800000001, 8613900000002, "1", "hi")
+	d.Call.Private, d.PerDay, d.PerCallee = true, 5, 5
+	a.claim(t, d, "")
+	b.claim(t, d, store.AlreadyDelivered)
+	o, err := goredis.ParseURL(server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := goredis.NewClient(o)
+	defer client.Close()
+	keys, err := client.Keys(t.Context(), "*").Result()
+	if err != nil || len(keys) == 0 {
+		t.Fatalf("Redis has %q, %v", keys, err)
+	}
+	for _, k := range keys {
+		members, _ := client.ZRange(t.Context(), k, 0, -1).Result() // of those that are sets
+		if said := fmt.Sprint(k, members); strings.Contains(said, "13800000001") {
+			t.Errorf("Redis has %s", said)
+		}
 	}
 }
 
