@@ -316,8 +316,8 @@ func (c *Compiled) Text(name string, r *Rule, a *Asked) Signature {
 	}
 	s := c.Shown[name]
 	if language != "" && !a.private {
-		if other, ok := c.Shown[name+"/"+language]; ok {
-			s = other
+		if _, has := c.Policy.Texts[name].Languages[language]; has {
+			s = c.Shown[name+"/"+language] // nothing until it is approved
 		}
 	}
 	if r != nil && strings.Contains(s.Shown, "{end}") {

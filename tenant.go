@@ -135,12 +135,16 @@ func (t *Tenant) Channel(call Call) string {
 	if t == nil {
 		return ""
 	}
+	others := ""
 	for access, channel := range t.Policy.Channels {
-		if strings.EqualFold(access, call.Access) {
+		switch {
+		case strings.EqualFold(access, call.Access):
 			return channel
+		case strings.EqualFold(access, "any"):
+			others = channel
 		}
 	}
-	return t.Policy.Channels["any"]
+	return others
 }
 
 // PerDay is how many texts a caller gets within 24 hours, 0 for no limit.

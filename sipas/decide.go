@@ -38,6 +38,7 @@ type Decision struct {
 	Signature callsign.Signature // whose Text it is
 	Refusal   string             // "" if Show
 
+	textless bool         // there is nothing to show, whoever else refused
 	rules    []Considered // but the subscriber's, which stand behind the first before of them
 	before   int
 	policy   *callsign.Compiled
@@ -109,7 +110,8 @@ func Decide(c callsign.Call, p callsign.Profile, op Operator, now time.Time) (d 
 		d.Repeat = callsign.Sparing(d.Repeat, p.Policy.Repeat)
 		text = d.ask(p.Policy, op.tenant, c, now, text)
 	}
-	d.consider("the subscriber has a text to show", NoText, text.Shown == "")
+	d.textless = text.Shown == ""
+	d.consider("the subscriber has a text to show", NoText, d.textless)
 	if d.Refusal == "" {
 		d.Show, d.Text, d.Signature = true, text.Shown, text
 	}

@@ -149,6 +149,7 @@ func TestWhatOperatorsSay(t *testing.T) {
 		"a leap day":                                  {`blackouts: [{dates: [02-29]}]`, alice, nil, "2028-02-29T12:00:00Z", Blackout},
 		"no channel over an access":                   {`channels: {3GPP-GERAN: none}`, alice, func(c *callsign.Call) { c.Access = "3gpp-geran" }, "", NoChannel},
 		"a channel over the others":                   {`channels: {3GPP-GERAN: none, any: flash}`, alice, nil, "", ""},
+		"none over ANY":                               {`channels: {3GPP-GERAN: flash, ANY: none}`, alice, nil, "", NoChannel},
 		"none over any":                               {`channels: {3GPP-GERAN: flash, any: none}`, alice, nil, "", NoChannel},
 	} {
 		t.Run(sentence, func(t *testing.T) {
@@ -230,6 +231,33 @@ func drawWhen(t *rapid.T) callsign.When {
 		w.From, w.To = rapid.SampledFrom([]string{"", "22:00", "09:00"}).Draw(t, "from"), rapid.SampledFrom([]string{"06:00", "18:00", "24:00"}).Draw(t, "to")
 	}
 	return w
+}
+
+func TestATextWaitsInItsOwnLanguage(t *testing.T) {
+	policy := callsign.Policy{
+		Texts:     map[string]callsign.PolicyText{"a": {Text: "hello", Languages: map[string]string{"zh": "你好"}}},
+		Languages: map[string]string{"+86": "zh", "+49": "de"},
+		Rules:     []callsign.PolicyRule{{Name: "all", Show: "a"}},
+	}
+	for sentence, c := range map[string]struct {
+		shown  map[string]callsign.Signature
+		caller callsign.MSISDN
+		want   string
+	}{
+		"one that waits is shown in no other":      {map[string]callsign.Signature{"a": {Shown: "hello"}}, alice, ""},
+		"one that is approved is shown":            {map[string]callsign.Signature{"a/zh": {Shown: "你好"}}, alice, "你好"},
+		"one that isn't there is shown as it is":   {map[string]callsign.Signature{"a": {Shown: "hello"}}, 4915100000001, "hello"},
+		"which waits, too, whatever the others do": {map[string]callsign.Signature{"a/zh": {Shown: "你好"}}, 4915100000001, ""},
+	} {
+		compiled, err := policy.Compile(1, c.shown)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := callsign.Profile{MSISDN: bob, Tenant: "default", Signature: callsign.Signature{Shown: "the signature"}, Policy: compiled}
+		if d := Decide(callsign.Call{Caller: c.caller, Callee: bob}, p, anyCaller(t), time.Now()); d.Text != c.want || d.Show != (c.want != "") {
+			t.Errorf("%s: got %q, %v, want %q", sentence, d.Text, d.Refusal, c.want)
+		}
+	}
 }
 
 func drawPolicy(t *rapid.T) (p callsign.Policy) {
@@ -437,8 +465,8 @@ func TestWhatIfEqualsCalls(t *testing.T) {
 					refused = e.Reason
 				}
 			}
-			if would.Refusal == NoText {
-				refused = NoText // it leaves no timeline
+			if would.textless {
+				refused = would.Refusal // it leaves no timeline
 			}
 			switch {
 			case shown != would.Text || refused != would.Refusal:

@@ -198,6 +198,7 @@ func TestWhenATextIsSent(t *testing.T) {
 		{"a 180 before its INVITE", nil, []step{status(180), invited}, []string{text}},
 		{"a 180 after 183", nil, []step{invited, status(183), pause(time.Second), status(180), pause(20 * time.Second)}, []string{text}},
 		{"183 and no 180, after six seconds", nil, []step{invited, status(183), pause(7 * time.Second)}, []string{text}},
+		{"183 and no 180, with a window that is shorter", func(c *Config) { c.Window = 5 * time.Second }, []step{invited, status(183), pause(7 * time.Second)}, []string{text}},
 		{"183 retransmitted and no 180, once", nil, []step{invited, status(183), status(183), pause(20 * time.Second)}, []string{text}},
 		{"181, 182 and 199 are no ringing", nil, []step{invited, status(181), status(182), status(199), pause(20 * time.Second)}, nil},
 		{"early 200: answered before it rang", nil, []step{invited, status(200)}, nil},
@@ -310,6 +311,28 @@ func TestWhyNothingIsSent(t *testing.T) {
 				t.Errorf("a timeline is kept: %v, want %v: %q", got, want, r.lines)
 			}
 		})
+	}
+}
+
+func TestACallThatHasNothingToShowLeavesNoTimelineWhoeverRefusedIt(t *testing.T) {
+	policy, err := callsign.Policy{}.Compile(1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		invite step
+		config func(*Config)
+		want   string
+	}{
+		"an emergency": {step{event: relay.Event{Invite: []byte(strings.Replace(invite, "Content-Length", "Resource-Priority: esnet.0\r\nContent-Length", 1))}}, nil, "priority"},
+		"out of range": {invited, func(c *Config) { c.CallerRanges = []string{"+1"} }, CallerOutOfRange},
+	} {
+		r := subscriber()
+		r.profile.Signature.Shown, r.profile.Policy = "", policy
+		_, m := play(t, r, config(c.config), c.invite, status(180), status(200))
+		if len(r.lines) > 0 || testutil.ToFloat64(m.calls.WithLabelValues(c.want)) != 1 {
+			t.Errorf("%s leaves %q, and isn't counted as %s", name, r.lines, c.want)
+		}
 	}
 }
 

@@ -216,8 +216,8 @@ func (w *worker) decide(ctx context.Context, s *setup, e relay.Event, p callsign
 	call.ID, call.At = callsign.NewCallID(e.At, e.Branch), e.At
 	call = w.Access(call, e.Peer.Addr(), e.At)
 	d := w.Workers.Decide(call, p, e.At)
-	if d.Refusal == NoText {
-		w.skip(s, NoText)
+	if d.textless {
+		w.skip(s, d.Refusal)
 		return
 	}
 	s.served = &served{delivery: d.Delivery(call, p)}
@@ -294,7 +294,11 @@ func (w *worker) release(ctx context.Context, s *setup) {
 	s.released = true
 	d := s.served.delivery
 	ctx, cancel := context.WithCancelCause(ctx)
-	ctx, stop := context.WithDeadlineCause(ctx, s.last.Add(w.Config.Window), errTooLate) // of the event, however late it is read
+	from := s.last // of the event, however late it is read
+	if s.rang.After(from) {
+		from = s.rang // a 183's that no 180 followed
+	}
+	ctx, stop := context.WithDeadlineCause(ctx, from.Add(w.Config.Window), errTooLate)
 	// It is not called when the text is delivered: one that is not shown yet may be taken back when the call is over.
 	s.cancel = func(cause error) {
 		cancel(cause)

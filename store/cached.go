@@ -220,8 +220,11 @@ func (c *Cached) fly(ctx context.Context, s *shard, m callsign.MSISDN, f *flight
 		s.mu.Lock()
 		if s.flights[m] == f {
 			delete(s.flights, m)
-			if read {
+			switch {
+			case read:
 				c.metrics.evicted.Add(float64(s.put(e, f.profile.Policy)))
+			case errors.Is(f.err, errPolicy):
+				s.drop(m) // what stood before it may be what it forbids
 			}
 		}
 		s.mu.Unlock()

@@ -333,6 +333,28 @@ func TestAnOldAnswerIsServedOnlyAsStale(t *testing.T) {
 	})
 }
 
+func TestAnOldAnswerIsNotServedForAPolicyThatCannotBeUsed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, tr := cache(t)
+		if _, err := c.Profile(t.Context(), 1); err != nil {
+			t.Fatal(err)
+		}
+		_, unusable := ReadPolicy(1, 2, `{"never_again":["+8613800000001"]}`, nil)
+		tr.fail(unusable)
+		tr.lost()
+		synctest.Wait()
+		for range 2 {
+			if p, err := c.Profile(t.Context(), 1); !errors.Is(err, callsign.ErrUnavailable) {
+				t.Errorf("got %+v, %v, want nothing to show", p, err)
+			}
+		}
+		tr.fail(nil)
+		if p, err := c.Profile(t.Context(), 1); err != nil || p.Rev != 1 {
+			t.Errorf("once it can be used: %+v, %v", p, err)
+		}
+	})
+}
+
 func TestAHungTruthIsWaitedForNoLongerThanIsOfUse(t *testing.T) {
 	for sentence, c := range map[string]struct {
 		known  bool          // memory has an old answer

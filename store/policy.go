@@ -65,12 +65,15 @@ func readWhole(document string, into any) error {
 	return nil
 }
 
+// errPolicy is also an ErrUnavailable, but nothing that was known before may be shown in its place.
+var errPolicy = errors.New("put it again")
+
 // ReadPolicy compiles a policy as an engine keeps it, with those of its texts that may be shown. Its error keeps the subscriber's
 // calls from showing anything: without the policy it might be what they never want shown.
 func ReadPolicy(m callsign.MSISDN, rev uint64, document string, texts []callsign.Signature) (*callsign.Compiled, error) {
 	p, err := ParsePolicy(document)
 	if err != nil {
-		return nil, fmt.Errorf("%w: the policy of %v can't be read: put it again: %w", callsign.ErrUnavailable, m, err)
+		return nil, fmt.Errorf("%w: the policy of %v can't be read: %w: %w", callsign.ErrUnavailable, m, errPolicy, err)
 	}
 	shown := map[string]callsign.Signature{}
 	for _, s := range texts {
@@ -80,7 +83,7 @@ func ReadPolicy(m callsign.MSISDN, rev uint64, document string, texts []callsign
 	}
 	c, err := p.Compile(rev, shown)
 	if err != nil {
-		return nil, fmt.Errorf("%w: the policy of %v can't be used: put it again: %w", callsign.ErrUnavailable, m, err)
+		return nil, fmt.Errorf("%w: the policy of %v can't be used: %w: %w", callsign.ErrUnavailable, m, errPolicy, err)
 	}
 	return c, nil
 }
