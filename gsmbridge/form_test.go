@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/callsign-as/callsign"
@@ -112,6 +114,32 @@ func TestTheBindIsTheLinks(t *testing.T) {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	})
+}
+
+func TestAReplyGoesOverALinkThatMaySubmit(t *testing.T) {
+	stop := &smpp.Message{Source: smpp.Address{TON: 1, NPI: 1, Number: "8613900000001"}, Dest: smpp.Address{Number: "10086"}, ShortMessage: []byte("STOP")}
+	for sentence, c := range map[string]struct {
+		binds   []string
+		replies []int // over each link
+	}{
+		"over the same, if it may":         {[]string{"transceiver", "transceiver"}, []int{1, 0}},
+		"over another, if it only listens": {[]string{"receiver", "transmitter"}, []int{0, 1}},
+		"over none, if all only listen":    {[]string{"receiver", "receiver"}, []int{0, 0}},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			change := func(l *LinkConfig, o *Options) {
+				l.Bind = c.binds[l.Name[0]-'a']
+				o.Inbox = &inbox{reply: "You get no more texts."}
+			}
+			inGateways(t, 2, change, func(t *testing.T, _ *lab, g []*gateway) {
+				g[0].says(t, stop)
+				synctest.Wait()
+				if got := []int{len(g[0].taken()), len(g[1].taken())}; !slices.Equal(got, c.replies) {
+					t.Errorf("replies went over %v, want %v", got, c.replies)
+				}
+			})
+		})
+	}
 }
 
 func TestTemplates(t *testing.T) {

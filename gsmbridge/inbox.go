@@ -9,6 +9,16 @@ import (
 	"github.com/callsign-as/callsign/gsmbridge/smpp"
 )
 
+// speaks is a session that may submit, nil if there is none.
+func (b *Bridge) speaks() *smpp.Session {
+	for _, l := range b.links {
+		if s, _ := l.ready(); s != nil && l.Bind != "receiver" {
+			return s
+		}
+	}
+	return nil
+}
+
 // Types of number (SMPP 3.4 §5.2.5).
 const (
 	tonInternational = 1
@@ -64,6 +74,13 @@ func (l *link) reply(ctx context.Context, s *smpp.Session, to *smpp.Message, tex
 	m := &smpp.Message{Source: to.Dest, Dest: to.Source, ShortMessage: screen.Octets}
 	if screen.Encoding == gsm.UCS2 {
 		m.DataCoding = 0x08
+	}
+	if l.Bind == "receiver" { // which may submit nothing (SMPP 3.4 §2.3)
+		s = l.bridge.speaks()
+	}
+	if s == nil {
+		l.log.Warn("reply to a handset was not sent: no link that may submit is bound")
+		return
 	}
 	if _, err := s.Submit(ctx, m, nil); err != nil {
 		l.log.Warn("reply to a handset was not taken", "err", err)

@@ -77,16 +77,9 @@ func New(o Options) (*Relay, error) {
 	if host, _, ok := hostPort([]byte(o.Config.Advertise)); ok {
 		r.own.host = string(host)
 	}
-	interfaces, err := net.InterfaceAddrs()
-	if err != nil {
-		return nil, fmt.Errorf("read this machine's addresses: %w", err)
-	}
-	for _, i := range interfaces {
-		if network, ok := i.(*net.IPNet); ok {
-			if a, ok := netip.AddrFromSlice(network.IP); ok {
-				r.own.machine = append(r.own.machine, a.Unmap())
-			}
-		}
+	r.own.machine = &machine{addresses: net.InterfaceAddrs}
+	if err := r.own.machine.readAgain(); err != nil {
+		return nil, err
 	}
 	for _, l := range o.Config.Listen {
 		if err := r.bind(l); err != nil {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -626,7 +627,8 @@ func TestAFullQueueOrAPanicNeverHoldsAPacket(t *testing.T) {
 }
 
 func TestWhoWeAre(t *testing.T) {
-	wildcard := own{addrs: []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:5060"), netip.MustParseAddrPort("127.0.0.1:5061")}, host: "as.test", machine: []netip.Addr{netip.MustParseAddr("192.0.2.7")}}
+	wildcard := own{addrs: []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:5060"), netip.MustParseAddrPort("127.0.0.1:5061")}, host: "as.test"}
+	wildcard.machine = &machine{known: []netip.Addr{netip.MustParseAddr("192.0.2.7")}, read: time.Now()}
 	for uri, want := range map[string]struct{ is, literally bool }{
 		"sip:192.0.2.7":                 {true, true},
 		"sip:192.0.2.7:5060;lr":         {true, true},
@@ -647,6 +649,30 @@ func TestWhoWeAre(t *testing.T) {
 			t.Errorf("%s: is literally ours %v, want %v", uri, got, want.literally)
 		}
 	}
+}
+
+func TestAnAddressThatMovesHereIsOurs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var has []net.Addr
+		var err error
+		reads := 0
+		m := &machine{addresses: func() ([]net.Addr, error) { reads++; return has, err }}
+		here, moved := netip.MustParseAddr("192.0.2.7"), netip.MustParseAddr("192.0.2.8")
+		has = []net.Addr{&net.IPNet{IP: here.AsSlice()}}
+		if !m.has(here) || m.has(moved) || m.has(moved) || reads != 1 {
+			t.Errorf("after %d reads it has %v", reads, m.known)
+		}
+		has = append(has, &net.IPNet{IP: moved.AsSlice()})
+		time.Sleep(time.Second)
+		if !m.has(moved) || !m.has(here) || reads != 2 {
+			t.Errorf("after %d reads it has %v", reads, m.known)
+		}
+		err = errors.New("no netlink")
+		time.Sleep(time.Second)
+		if m.has(netip.MustParseAddr("192.0.2.9")) || !m.has(here) || reads != 3 {
+			t.Errorf("after %d reads of which the last failed it has %v", reads, m.known)
+		}
+	})
 }
 
 func TestAnAdvertisedHostGetsTheSocketsPort(t *testing.T) {

@@ -2,9 +2,13 @@ package relay
 
 import (
 	"bytes"
+	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 )
 
 // routeURI is what a Route value points at.
@@ -55,10 +59,45 @@ func readURI(b []byte) (r routeURI, ok bool) {
 
 // own is who we are: the addresses that we listen on, and the host that we advertise.
 type own struct {
-	addrs []netip.AddrPort
-	host  string // of sip.advertise
-	// machine is this machine's addresses, for sockets that listen on all of them.
-	machine []netip.Addr
+	addrs   []netip.AddrPort
+	host    string   // of sip.advertise
+	machine *machine // for sockets that listen on all of its addresses
+}
+
+// machine is this machine's addresses. One that it gets later, like a service's that moves here, is found when a message names it: they
+// are read again then, once a second at the most.
+type machine struct {
+	addresses func() ([]net.Addr, error)
+
+	mu    sync.Mutex
+	known []netip.Addr
+	read  time.Time
+}
+
+func (m *machine) has(a netip.Addr) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !slices.Contains(m.known, a) && time.Since(m.read) >= time.Second {
+		_ = m.readAgain() // what was known stands
+	}
+	return slices.Contains(m.known, a)
+}
+
+func (m *machine) readAgain() error {
+	m.read = time.Now()
+	addresses, err := m.addresses()
+	if err != nil {
+		return fmt.Errorf("read this machine's addresses: %w", err)
+	}
+	m.known = nil
+	for _, i := range addresses {
+		if network, ok := i.(*net.IPNet); ok {
+			if a, ok := netip.AddrFromSlice(network.IP); ok {
+				m.known = append(m.known, a.Unmap())
+			}
+		}
+	}
+	return nil
 }
 
 // is reports whether a URI that was routed to us names us. A name that we don't know counts as ours: whoever sent the
@@ -78,7 +117,7 @@ func (o own) literally(r routeURI) bool {
 		return false
 	}
 	for _, a := range o.addrs {
-		if a.Port() == r.port && (a.Addr() == addr || a.Addr().IsUnspecified() && slices.Contains(o.machine, addr)) {
+		if a.Port() == r.port && (a.Addr() == addr || a.Addr().IsUnspecified() && o.machine.has(addr)) {
 			return true
 		}
 	}
