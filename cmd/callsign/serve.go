@@ -132,7 +132,7 @@ func newDaemon(config *Config, log *slog.Logger) (_ *daemon, err error) {
 		truth = d.profiles
 	}
 	d.cached = store.NewCached(store.CachedOptions{
-		Truth: truth, Snapshot: config.inStateDir("memory.snapshot"), Metrics: metrics, Log: room("store"),
+		Truth: truth, MaxBytes: config.Store.Memory << 20, Snapshot: config.inStateDir("memory.snapshot"), Metrics: metrics, Log: room("store"),
 	})
 	d.optOuts = store.NewOptOuts(store.OptOutsOptions{Keeper: d.engine, Metrics: metrics, Log: room("store")})
 	d.tenants = store.NewTenants(d.engine, room("store"))
