@@ -34,7 +34,9 @@ for arch in amd64 arm64; do
 	sed -i "s/\"timestamp\": \"[^\"]*\"/\"timestamp\": \"$(date -u -d @"$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)\"/" "$out/$name.cdx.json"
 done
 tar -c --sort=name --owner=0 --group=0 --numeric-owner --mode=go=rX,u=rwX --mtime=@"$SOURCE_DATE_EPOCH" --exclude=go.mod --exclude=go.sum --exclude='*_test.go' \
-	LICENSE README.md deploy/callsign.service deploy/prometheus deploy/grafana deploy/helm deploy/kamailio deploy/docs deploy/metrics.md deploy/records.md |
+	LICENSE README.md CONTRIBUTING.md deploy/callsign.service deploy/prometheus deploy/grafana deploy/helm deploy/kamailio deploy/docs deploy/metrics.md \
+	deploy/records.md deploy/examples deploy/lab deploy/sipp deploy/Dockerfile deploy/compose.yaml deploy/compose deploy/bench/*.svg \
+	deploy/e2e/browser/pictures sigsync/*/README.md |
 	gzip -9n >"$out/callsign-$version-deploy.tar.gz"
 (cd "$out" && sha256sum * >SHA256SUMS)
 echo "$out:"

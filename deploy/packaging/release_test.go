@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -58,6 +59,7 @@ func TestAReleaseIsTheSameBytesWhereverItIsBuilt(t *testing.T) {
 	if got := strings.Join(names, " "); got != want {
 		t.Errorf("a release is %s\nwant         %s", got, want)
 	}
+	holdsWhatItsDocumentsLinkTo(t, filepath.Join(first, "callsign-"+testRelease+"-deploy.tar.gz"))
 	check := exec.CommandContext(t.Context(), "sha256sum", "--check", "--strict", "SHA256SUMS")
 	check.Dir = first
 	if out, err := check.CombinedOutput(); err != nil || strings.Count(string(out), ": OK") != len(names)-1 {
@@ -90,6 +92,33 @@ func TestAReleaseIsTheSameBytesWhereverItIsBuilt(t *testing.T) {
 		if arch == runtime.GOARCH {
 			if out, err := exec.CommandContext(t.Context(), path, "version").Output(); err != nil || !strings.HasPrefix(string(out), "callsign "+testRelease+" (") {
 				t.Errorf("its version is %q, %v", out, err)
+			}
+		}
+	}
+}
+
+var linked = regexp.MustCompile(`\]\(([^)\s#:]+)`)
+
+func holdsWhatItsDocumentsLinkTo(t *testing.T, archive string) {
+	t.Helper()
+	dir := t.TempDir()
+	if out, err := exec.CommandContext(t.Context(), "tar", "-xzf", archive, "-C", dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	guides, err := filepath.Glob(filepath.Join(dir, "deploy/docs/*.md"))
+	if err != nil || len(guides) < 5 {
+		t.Fatalf("it has the guides %v, %v", guides, err)
+	}
+	for _, document := range append(guides, filepath.Join(dir, "README.md")) {
+		b, err := os.ReadFile(document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, link := range linked.FindAllStringSubmatch(string(b), -1) {
+			if to := filepath.Join(filepath.Dir(document), link[1]); !strings.HasPrefix(link[1], "http") {
+				if _, err := os.Stat(to); err != nil {
+					t.Errorf("%s links to what is not in the archive: %v", filepath.Base(document), err)
+				}
 			}
 		}
 	}
