@@ -13,9 +13,9 @@ import (
 // intake decides whose they are. Its methods may be called at the same time, Watch's among them.
 type Provider interface {
 	Limits() Limits
-	// Read asks for the accounts' texts, at most Limits.PerCall. It gives a change for each account that has one to tell: none
-	// of those whose text is as it was when it was read before. Its error is for all of them; what it read before is given with
-	// it. A change is stamped with its version or time in the network, else with the time at which the read began, so that a
+	// Read asks for the accounts' texts, at most Limits.PerCall. It gives a change for each account that has one to tell, also where that
+	// is as it was when it was read before: the store may have another one, or none, of an account that is another subscriber's since.
+	// Its error is for all of them; what it read before is given with it. A change is stamped with its version or time in the network, else with the time at which the read began, so that a
 	// slow read never overwrites what was pushed meanwhile. Of a Change it fills Account, Text, Lang, Stamp, At and Expires. A text with
 	// U+FFFD in it came damaged, and is not taken: decoders of JSON make that of what is no UTF-8 in silence. A Watcher that knows
 	// nothing without its connection gives ErrUnwatched.

@@ -1,6 +1,6 @@
 // Package httpjson reads texts from any service that answers HTTP with JSON, as its configuration says: Slack, Microsoft Graph,
-// Matrix and whatever an operator has (deploy/examples/providers). It keeps nothing but the validators of what it read last, and
-// has no goroutine of its own.
+// Matrix and whatever an operator has (deploy/examples/providers). It keeps nothing but what it read last where the service has validators
+// for it, and has no goroutine of its own.
 package httpjson
 
 import (
@@ -25,8 +25,9 @@ import (
 
 const (
 	maxAnswer = 4 << 20 // bytes
-	// maxRemembered bounds the accounts whose validators are kept; when it is full, all are forgotten and read once more.
-	maxRemembered = 1 << 20
+	// maxRemembered bounds, in bytes, what is kept of accounts with validators, some 700,000 of them; when it is full, all are forgotten
+	// and read once more. entrySize is what one takes beside its strings.
+	maxRemembered, entrySize = 256 << 20, 256
 	// restAfter is how long a service that wants to be left alone and doesn't say how long is.
 	restAfter, maxRest = time.Minute, time.Hour
 )
@@ -38,11 +39,36 @@ type Provider struct {
 	tokens *tokens // nil: none are needed
 
 	mu         sync.Mutex
-	validators map[string]validator
+	remembered map[string]remembered
+	size       int // of remembered, in bytes
 }
 
 // validator is what tells whether an account's answer has changed (RFC 9110 §8.8).
 type validator struct{ tag, modified string }
+
+// remembered is an answer that a validator stands for. It is given again where the service says that it is as it was: whether the store
+// has it is not known here, as the account may be another subscriber's since, or another node may have read another text.
+type remembered struct {
+	validator
+	text  string
+	stamp callsign.Stamp // zero: of the read
+	at    time.Time      // zero: of the read
+}
+
+func (r *remembered) size(account string) int {
+	return entrySize + len(account) + len(r.tag) + len(r.modified) + len(r.text)
+}
+
+func (r *remembered) change(account string, began time.Time) callsign.Change {
+	c := callsign.Change{Account: account, Text: r.text, Stamp: r.stamp, At: r.at}
+	if c.At.IsZero() {
+		c.At = began
+	}
+	if c.Stamp == (callsign.Stamp{}) {
+		c.Stamp = callsign.TimedStamp(c.At)
+	}
+	return c
+}
 
 // New makes a Provider; client's own transport carries the requests (nil: Go's default).
 func New(c Config, client *http.Client) (*Provider, error) {
@@ -64,7 +90,7 @@ func New(c Config, client *http.Client) (*Provider, error) {
 		return nil, fmt.Errorf("oauth2.client_secret: %w", err)
 	}
 	c.Basic.Password = sigsync.Secret(password)
-	p := &Provider{c: c, client: client, validators: map[string]validator{}}
+	p := &Provider{c: c, client: client, remembered: map[string]remembered{}}
 	if c.OAuth2.TokenURL != "" {
 		credentials := clientcredentials.Config{ClientID: c.OAuth2.ID, ClientSecret: secret, TokenURL: c.OAuth2.TokenURL, Scopes: c.OAuth2.Scopes}
 		p.tokens = &tokens{credentials: credentials, client: client, turn: make(chan struct{}, 1)}
@@ -83,22 +109,36 @@ func (p *Provider) Read(ctx context.Context, accounts []string) ([]callsign.Chan
 	ctx, cancel := context.WithTimeout(ctx, p.c.Timeout)
 	defer cancel()
 	began := time.Now()
-	document, known, err := p.ask(ctx, accounts)
-	if err != nil || document == nil {
+	var known remembered
+	if len(accounts) == 1 {
+		p.mu.Lock()
+		known = p.remembered[accounts[0]]
+		p.mu.Unlock()
+	}
+	document, v, err := p.ask(ctx, accounts, known.validator)
+	switch {
+	case err != nil:
 		return nil, err
+	case document == nil:
+		return []callsign.Change{known.change(accounts[0], began)}, nil
 	}
 	changes, err := p.changes(document, accounts, began)
 	if err == nil && len(accounts) == 1 {
-		p.remember(accounts[0], known)
+		p.remember(accounts[0], v, changes, began)
 	}
 	return changes, err
 }
 
-// ask gives the answer, nil if it is as it was, and what to ask for next time.
-func (p *Provider) ask(ctx context.Context, accounts []string) (document any, v validator, err error) {
+// ask gives the answer, nil if it is as it was when it had the validator known, and what to ask for next time.
+func (p *Provider) ask(ctx context.Context, accounts []string, known validator) (document any, v validator, err error) {
 	r, err := p.request(ctx, accounts)
 	if err != nil {
 		return nil, v, err
+	}
+	if known.tag != "" {
+		r.Header.Set("If-None-Match", known.tag)
+	} else if known.modified != "" {
+		r.Header.Set("If-Modified-Since", known.modified)
 	}
 	answer, err := p.client.Do(r)
 	if err != nil {
@@ -109,7 +149,7 @@ func (p *Provider) ask(ctx context.Context, accounts []string) (document any, v 
 	switch {
 	case err != nil:
 		return nil, v, err
-	case answer.StatusCode == http.StatusNotModified:
+	case answer.StatusCode == http.StatusNotModified && known != (validator{}):
 		return nil, v, nil
 	case answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden:
 		return nil, v, fmt.Errorf("%w: %s", sigsync.ErrCredentials, answer.Status)
@@ -181,30 +221,33 @@ func (p *Provider) request(ctx context.Context, accounts []string) (*http.Reques
 		}
 		token.SetAuthHeader(r)
 	}
-	if len(accounts) == 1 {
-		p.mu.Lock()
-		v := p.validators[accounts[0]]
-		p.mu.Unlock()
-		if v.tag != "" {
-			r.Header.Set("If-None-Match", v.tag)
-		} else if v.modified != "" {
-			r.Header.Set("If-Modified-Since", v.modified)
-		}
-	}
 	return r, nil
 }
 
-func (p *Provider) remember(account string, v validator) {
+// remember keeps what an answer with a validator says of the one account that was asked for: where its list hasn't got the account,
+// nothing.
+func (p *Provider) remember(account string, v validator, changes []callsign.Change, began time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.validators) >= maxRemembered {
-		clear(p.validators)
+	if old, there := p.remembered[account]; there {
+		p.size -= old.size(account)
+		delete(p.remembered, account)
 	}
-	if v == (validator{}) {
-		delete(p.validators, account)
+	if v == (validator{}) || len(changes) != 1 {
 		return
 	}
-	p.validators[account] = v
+	r := remembered{validator: v, text: changes[0].Text}
+	if p.c.Version != "" {
+		r.stamp = changes[0].Stamp
+	}
+	if !changes[0].At.Equal(began) {
+		r.at = changes[0].At
+	}
+	if p.size += r.size(account); p.size > maxRemembered {
+		clear(p.remembered)
+		p.size = r.size(account)
+	}
+	p.remembered[account] = r
 }
 
 // rest is how long a Retry-After asks for: seconds, or until a date (RFC 9110 §10.2.3).

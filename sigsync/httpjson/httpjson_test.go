@@ -224,27 +224,54 @@ func TestWhatAServiceRefuses(t *testing.T) {
 	}
 }
 
-func TestWhatIsAsItWasIsNotToldAgain(t *testing.T) {
-	for _, header := range []string{"ETag", "Last-Modified"} {
-		value := map[string]string{"ETag": `"v1"`, "Last-Modified": "Fri, 02 Jan 2026 03:04:05 GMT"}[header]
-		asked := map[string]string{"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}[header]
+// What the store has of an account isn't known to who reads: its row may be a new one, or have what another node read meanwhile.
+func TestWhatIsAsItWasIsNotSentAgainAndToldAllTheSame(t *testing.T) {
+	said := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for sentence, test := range map[string]struct {
+		header, value, asked string
+		change               func(*Config)
+		stamp                callsign.Stamp // zero: the time of each read
+	}{
+		"an entity tag":             {"ETag", `"v1"`, "If-None-Match", func(*Config) {}, callsign.Stamp{}},
+		"a time of change":          {"Last-Modified", "Fri, 02 Jan 2026 03:04:05 GMT", "If-Modified-Since", func(*Config) {}, callsign.Stamp{}},
+		"a text with a version":     {"ETag", `"v1"`, "If-None-Match", func(c *Config) { c.Version = "/v" }, callsign.Stamp{Version: 7}},
+		"a text with its own time":  {"ETag", `"v1"`, "If-None-Match", func(c *Config) { c.Time = "/t" }, callsign.TimedStamp(said)},
+		"one whose time is missing": {"ETag", `"v1"`, "If-None-Match", func(c *Config) { c.Time = "/none" }, callsign.Stamp{}},
+		"a list of one":             {"ETag", `"v1"`, "If-None-Match", several("?ids={accounts}", ""), callsign.Stamp{}},
+	} {
+		sent := 0
 		c := service(t, func(w http.ResponseWriter, r *http.Request) {
-			if r.Header.Get(asked) == value {
+			if r.Header.Get(test.asked) == test.value {
 				w.WriteHeader(http.StatusNotModified)
 				return
 			}
-			w.Header().Set(header, value)
-			_, _ = io.WriteString(w, `{"status":"hi"}`)
+			sent++
+			w.Header().Set(test.header, test.value)
+			id := strings.TrimPrefix(r.URL.Path, "/users/") + r.FormValue("ids")
+			_, _ = fmt.Fprintf(w, `{"status":"hi","v":7,"t":"2026-01-02T03:04:05Z","list":[{"id":%q,"status":"hi"}]}`, strings.TrimPrefix(id, "/"))
 		})
+		test.change(&c)
 		p := provider(t, c)
-		for i, want := range []int{1, 0, 0} {
-			if changes, err := p.Read(t.Context(), []string{"1"}); err != nil || len(changes) != want {
-				t.Errorf("%s, read %d: %v, %v; want %d changes", header, i, changes, err, want)
+		for i := range 3 {
+			before := callsign.TimedStamp(time.Now())
+			changes, err := p.Read(t.Context(), []string{"1"})
+			if err != nil || len(changes) != 1 || changes[0].Account != "1" || changes[0].Text != "hi" || changes[0].At.IsZero() {
+				t.Errorf("%s, read %d: %+v, %v; want the text", sentence, i, changes, err)
+				continue
+			}
+			if got := changes[0].Stamp; test.stamp != (callsign.Stamp{}) && got != test.stamp || test.stamp == (callsign.Stamp{}) && got.Version < before.Version {
+				t.Errorf("%s, read %d: stamped %v, want %v, or of the read", sentence, i, got, test.stamp)
 			}
 		}
-		if changes, err := p.Read(t.Context(), []string{"2"}); err != nil || len(changes) != 1 {
-			t.Errorf("%s: another account: %v, %v", header, changes, err)
+		if sent != 1 {
+			t.Errorf("%s: the text was sent %d times, want once", sentence, sent)
 		}
+		if changes, err := p.Read(t.Context(), []string{"2"}); err != nil || len(changes) != 1 || sent != 2 {
+			t.Errorf("%s: another account: %v, %v", sentence, changes, err)
+		}
+	}
+	if _, err := provider(t, service(t, says(http.StatusNotModified, ""))).Read(t.Context(), []string{"1"}); err == nil {
+		t.Error("304 for what was never read is taken")
 	}
 	// What could not be read is read again, though it has a validator.
 	broken := true
