@@ -70,14 +70,17 @@ func (r *remembered) change(account string, began time.Time) callsign.Change {
 	return c
 }
 
-// New makes a Provider; client's own transport carries the requests (nil: Go's default).
+// New makes a Provider; client's own transport carries the requests (nil: Go's default). Redirects are not followed: whoever answers
+// would choose who gets our credentials.
 func New(c Config, client *http.Client) (*Provider, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	if client == nil {
-		client = &http.Client{}
+	var own http.Client
+	if client != nil {
+		own = *client
 	}
+	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	if _, err := c.Bearer.Read(); err != nil {
 		return nil, fmt.Errorf("bearer: %w", err)
 	}
@@ -90,10 +93,10 @@ func New(c Config, client *http.Client) (*Provider, error) {
 		return nil, fmt.Errorf("oauth2.client_secret: %w", err)
 	}
 	c.Basic.Password = sigsync.Secret(password)
-	p := &Provider{c: c, client: client, remembered: map[string]remembered{}}
+	p := &Provider{c: c, client: &own, remembered: map[string]remembered{}}
 	if c.OAuth2.TokenURL != "" {
 		credentials := clientcredentials.Config{ClientID: c.OAuth2.ID, ClientSecret: secret, TokenURL: c.OAuth2.TokenURL, Scopes: c.OAuth2.Scopes}
-		p.tokens = &tokens{credentials: credentials, client: client, turn: make(chan struct{}, 1)}
+		p.tokens = &tokens{credentials: credentials, client: &own, turn: make(chan struct{}, 1)}
 	}
 	return p, nil
 }
@@ -157,6 +160,8 @@ func (p *Provider) ask(ctx context.Context, accounts []string, known validator) 
 		return nil, v, fmt.Errorf("%w: %s", sigsync.ErrNoAccount, answer.Status)
 	case answer.StatusCode == http.StatusTooManyRequests || answer.StatusCode == http.StatusServiceUnavailable:
 		return nil, v, &sigsync.LimitedError{After: rest(answer.Header.Get("Retry-After"))}
+	case redirects(answer):
+		return nil, v, fmt.Errorf("httpjson: the service answers %s", redirected(answer, "url"))
 	case answer.StatusCode != http.StatusOK:
 		return nil, v, fmt.Errorf("httpjson: the service answers %s", answer.Status)
 	case len(body) > maxAnswer:
@@ -248,6 +253,19 @@ func (p *Provider) remember(account string, v validator, changes []callsign.Chan
 		p.size = r.size(account)
 	}
 	p.remembered[account] = r
+}
+
+func redirects(answer *http.Response) bool {
+	return answer.StatusCode >= 300 && answer.StatusCode < 400
+}
+
+// redirected is what a redirect says: its host alone, as the rest may hold an account or a token.
+func redirected(answer *http.Response, option string) string {
+	to, err := answer.Location()
+	if err != nil {
+		return answer.Status
+	}
+	return fmt.Sprintf("%s and wants to be asked at %s://%s, where we send nothing: set %s to it if that is right", answer.Status, to.Scheme, to.Host, option)
 }
 
 // rest is how long a Retry-After asks for: seconds, or until a date (RFC 9110 §10.2.3).

@@ -334,6 +334,40 @@ func TestATokenIsHadOnceAndRenewed(t *testing.T) {
 	}
 }
 
+func TestARedirectIsNotFollowedWithOurCredentials(t *testing.T) {
+	strayed := false
+	elsewhere := service(t, func(w http.ResponseWriter, r *http.Request) {
+		strayed = true
+		_, _ = io.WriteString(w, `{"status":"hi","access_token":"t","token_type":"bearer"}`)
+	})
+	to := strings.Replace(elsewhere.URL, "http://", "http://user:s3cret@", 1) + "?token=s3cret"
+	host := strings.TrimSuffix(elsewhere.URL, "/users/{account}")
+	for sentence, test := range map[string]struct {
+		status int
+		change func(*Config)
+		to     string
+		says   string
+	}{
+		"a read":                 {http.StatusFound, func(c *Config) { c.Bearer = "s3cret" }, to, host},
+		"a body":                 {http.StatusTemporaryRedirect, func(c *Config) { c.Method, c.Body = "POST", `{"id":"{account}"}` }, to, host},
+		"a token":                {http.StatusPermanentRedirect, func(c *Config) { c.OAuth2.TokenURL, c.OAuth2.Secret = c.URL, "s3cret" }, to, host},
+		"one that says no where": {http.StatusFound, func(*Config) {}, "", "302"},
+	} {
+		strayed = false
+		c := service(t, func(w http.ResponseWriter, _ *http.Request) {
+			if test.to != "" {
+				w.Header().Set("Location", test.to)
+			}
+			w.WriteHeader(test.status)
+		})
+		test.change(&c)
+		_, err := provider(t, c).Read(t.Context(), []string{"1"})
+		if strayed || err == nil || !strings.Contains(err.Error(), test.says) || strings.Contains(err.Error(), "s3cret") || errors.Is(err, sigsync.ErrCredentials) {
+			t.Errorf("%s: followed %v, %v; want an error with %s and without what is secret", sentence, strayed, err, test.says)
+		}
+	}
+}
+
 func TestATokenServerThatFails(t *testing.T) {
 	for sentence, test := range map[string]struct {
 		token http.HandlerFunc

@@ -34,7 +34,9 @@ func (t *tokens) valid(ctx context.Context) (*oauth2.Token, error) {
 	token, err := t.credentials.Token(context.WithValue(ctx, oauth2.HTTPClient, t.client))
 	var refused *oauth2.RetrieveError // its text has the whole answer
 	switch {
-	case errors.As(err, &refused) && refused.Response.StatusCode < 500:
+	case errors.As(err, &refused) && redirects(refused.Response):
+		return nil, fmt.Errorf("httpjson: the token server answers %s", redirected(refused.Response, "oauth2.token_url"))
+	case refused != nil && refused.Response.StatusCode < 500:
 		return nil, fmt.Errorf("%w: the token server answers %s", sigsync.ErrCredentials, refused.Response.Status)
 	case refused != nil:
 		return nil, fmt.Errorf("httpjson: the token server answers %s", refused.Response.Status)
