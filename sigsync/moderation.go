@@ -53,6 +53,8 @@ func (c *Moderation) Validate() error {
 	switch {
 	case r.URL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == ""):
 		return fmt.Errorf("sync.moderation.reviewer.url %q: write it like https://reviewer.example/texts", r.URL)
+	case u != nil && u.RawQuery != "": // not in the message: it may be a token
+		return errors.New("sync.moderation.reviewer.url: it has a query: a token belongs in sync.moderation.reviewer.token, and another path tells apart what a query does")
 	case r.Timeout < 10*time.Millisecond || r.Timeout > 5*time.Second:
 		return fmt.Errorf("sync.moderation.reviewer.timeout %v: use 10ms to 5s", r.Timeout)
 	case r.Parallel < 1 || r.Parallel > 1000:

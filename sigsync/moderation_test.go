@@ -140,13 +140,13 @@ func TestAReviewerIsToldTheTextAndNotWhose(t *testing.T) {
 		body.Store(&in)
 		says(`{"verdict":"approve"}`)(w, r)
 	})
-	m := moderator(t, func(c *Moderation) { c.Reviewer.URL, c.Reviewer.Token = url+"/x?y=1", Secret("file:"+token) })
+	m := moderator(t, func(c *Moderation) { c.Reviewer.URL, c.Reviewer.Token = url+"/x", Secret("file:"+token) })
 	in := change("1")
 	in.Text, in.Lang = "two\nlines", "en"
 	if err := m.judge(t.Context(), []callsign.Entry{entry(in, time.Now())}); err != nil {
 		t.Fatal(err)
 	}
-	if r := got.Load(); r == nil || r.Method != "POST" || r.URL.String() != "/x?y=1" || r.Header.Get("Authorization") != "Bearer secret" ||
+	if r := got.Load(); r == nil || r.Method != "POST" || r.URL.String() != "/x" || r.Header.Get("Authorization") != "Bearer secret" ||
 		r.Header.Get("Content-Type") != "application/json" {
 		t.Fatalf("the request is %+v", r)
 	}
@@ -165,6 +165,20 @@ func TestAReviewerIsToldTheTextAndNotWhose(t *testing.T) {
 	}
 	if err := m.judge(t.Context(), []callsign.Entry{entry(in, time.Now())}); err != nil || got.Load().Header.Get("Authorization") != "Bearer another" || m.Err() != nil {
 		t.Errorf("with a new token: %v, the moderator says %v", err, m.Err())
+	}
+}
+
+func TestAReviewersURLHoldsNoSecretAndIsNotInItsErrors(t *testing.T) {
+	c := DefaultModeration()
+	c.Reviewer.URL = "https://reviewer.example/texts?token=s3cret"
+	if err := c.Validate(); err == nil || strings.Contains(err.Error(), "s3cret") || !strings.Contains(err.Error(), "reviewer.token") {
+		t.Errorf("with a token: %v, want an error that says where a token stands", err)
+	}
+	url := unanswered(t)
+	m := moderator(t, func(c *Moderation) { c.Reviewer.URL = url + "/s3cret" })
+	_ = m.judge(t.Context(), []callsign.Entry{entry(change("1"), time.Now())})
+	if err := m.Err(); err == nil || strings.Contains(err.Error(), "s3cret") || !strings.Contains(err.Error(), strings.TrimPrefix(url, "http://")) {
+		t.Errorf("away: %v, want an error with the host alone", err)
 	}
 }
 

@@ -118,7 +118,7 @@ func (r *reviewer) post(ctx context.Context, e *callsign.Entry) (a answer, err e
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.c.URL, bytes.NewReader(body))
 	if err != nil {
-		return a, err
+		return a, WithoutURL(err)
 	}
 	req.Header.Set("Content-Type", "application/json")
 	if r.c.Token != "" {
@@ -130,7 +130,7 @@ func (r *reviewer) post(ctx context.Context, e *callsign.Entry) (a answer, err e
 	}
 	res, err := r.client.Do(req)
 	if err != nil {
-		return a, err
+		return a, WithoutURL(err)
 	}
 	defer res.Body.Close()
 	raw, err := io.ReadAll(io.LimitReader(res.Body, maxVerdict))

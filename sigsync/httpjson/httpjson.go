@@ -145,7 +145,7 @@ func (p *Provider) ask(ctx context.Context, accounts []string, known validator) 
 	}
 	answer, err := p.client.Do(r)
 	if err != nil {
-		return nil, v, err
+		return nil, v, fmt.Errorf("httpjson: %w", sigsync.WithoutURL(err))
 	}
 	defer answer.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))
@@ -201,7 +201,7 @@ func (p *Provider) request(ctx context.Context, accounts []string) (*http.Reques
 	}
 	r, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(body))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("httpjson: %w", sigsync.WithoutURL(err))
 	}
 	r.Header.Set("Accept", "application/json")
 	if body != "" {

@@ -1,6 +1,7 @@
 package httpjson
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -364,6 +365,31 @@ func TestARedirectIsNotFollowedWithOurCredentials(t *testing.T) {
 		_, err := provider(t, c).Read(t.Context(), []string{"1"})
 		if strayed || err == nil || !strings.Contains(err.Error(), test.says) || strings.Contains(err.Error(), "s3cret") || errors.Is(err, sigsync.ErrCredentials) {
 			t.Errorf("%s: followed %v, %v; want an error with %s and without what is secret", sentence, strayed, err, test.says)
+		}
+	}
+}
+
+func TestAnErrorNamesTheHostAndNoAccountOrToken(t *testing.T) {
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	host := strings.TrimPrefix(gone.URL, "http://")
+	for sentence, change := range map[string]func(*Config){
+		"a read":              func(c *Config) { c.URL = gone.URL + "/{account}?token=s3cret" },
+		"a token":             func(c *Config) { c.OAuth2.TokenURL, c.OAuth2.ID = gone.URL+"/token?key=s3cret", "id" },
+		"a read that is late": func(c *Config) { c.URL, c.Timeout = c.URL+"?token=s3cret", 100*time.Millisecond },
+	} {
+		c := service(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+		change(&c)
+		want := host
+		if strings.HasSuffix(sentence, "late") {
+			want = strings.TrimPrefix(strings.TrimSuffix(c.URL, "/users/{account}?token=s3cret"), "http://")
+		}
+		_, err := provider(t, c).Read(t.Context(), []string{"bob"})
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "s3cret") || strings.Contains(err.Error(), "bob") {
+			t.Errorf("%s: %v, want an error with %s alone", sentence, err, want)
+		}
+		if late := errors.Is(err, context.DeadlineExceeded); late != (want != host) {
+			t.Errorf("%s: %v is of its time: %v", sentence, err, late)
 		}
 	}
 }

@@ -41,7 +41,7 @@ func (t *tokens) valid(ctx context.Context) (*oauth2.Token, error) {
 	case refused != nil:
 		return nil, fmt.Errorf("httpjson: the token server answers %s", refused.Response.Status)
 	case err != nil:
-		return nil, fmt.Errorf("httpjson: token: %w", err)
+		return nil, fmt.Errorf("httpjson: token: %w", sigsync.WithoutURL(err))
 	}
 	t.kept = token
 	return token, nil
