@@ -138,6 +138,117 @@ func TestAnAccountThatIsToSayACodeIsFollowedUntilItDidOrItIsTooLate(t *testing.T
 	})
 }
 
+// teller is a network that tells once what each account says when it is to be followed.
+type teller struct {
+	*watcher
+	texts map[string]string
+}
+
+func (n *teller) Watch(ctx context.Context, follow <-chan Follow, put func([]callsign.Change)) error {
+	followed := map[string]bool{}
+	for {
+		select {
+		case f := <-follow:
+			for _, a := range f.Accounts {
+				if !f.Gone && !followed[a] {
+					put([]callsign.Change{{Account: a, Text: n.texts[a], Stamp: callsign.TimedStamp(time.Now()), At: time.Now()}})
+				}
+				followed[a] = !f.Gone
+			}
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// rows keeps what tenants' accounts say.
+type rows struct {
+	*fleet
+	puts []string
+}
+
+func (r *rows) Put(_ context.Context, changes []callsign.Change) ([]callsign.Status, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range changes {
+		r.fleet.puts++
+		r.puts = append(r.puts, c.Tenant+" "+c.Account+" "+c.Text)
+		for i := range r.all {
+			if l := &r.all[i]; l.Tenant == c.Tenant && l.Account == c.Account {
+				l.Text, l.Stamp, l.Said = c.Text, c.Stamp, true
+			}
+		}
+	}
+	return slices.Repeat([]callsign.Status{callsign.Stored}, len(changes)), nil
+}
+
+func TestAFollowedAccountWhoseRowSaysNothingIsToldAnew(t *testing.T) {
+	for sentence, test := range map[string]struct {
+		happens func(s *Schedule, r *rows)
+		want    []string
+	}{
+		"nothing happens": {func(*Schedule, *rows) {}, nil},
+		"it was unlinked and linked to another number between two listings": {func(_ *Schedule, r *rows) {
+			r.all[0] = callsign.Linked{Tenant: "t", Account: r.all[0].Account, Phase: r.all[0].Phase + 1}
+		}, []string{"t 0 hi"}},
+		"it was so and is wanted at once": {func(s *Schedule, r *rows) {
+			r.all[0] = callsign.Linked{Tenant: "t", Account: r.all[0].Account, Phase: r.all[0].Phase + 1}
+			go s.Want("t", "im", "0")
+		}, []string{"t 0 hi"}},
+		"another number is to say its code, and it says none": {func(_ *Schedule, r *rows) {
+			r.awaited = []callsign.Linked{{Tenant: "t", Account: "0"}}
+		}, nil},
+		"another tenant awaited it and has it now": {func(s *Schedule, r *rows) {
+			r.awaited = []callsign.Linked{{Tenant: "u", Account: "0"}}
+			go func() {
+				time.Sleep(80 * time.Second)
+				r.mu.Lock()
+				defer r.mu.Unlock()
+				r.awaited, r.all = nil, append(r.all, callsign.Linked{Tenant: "u", Account: "0", Phase: callsign.Phases - 1})
+			}()
+		}, []string{"u 0 hi"}},
+		"another tenant links it too": {func(_ *Schedule, r *rows) {
+			r.all = append(r.all, callsign.Linked{Tenant: "u", Account: "0", Phase: callsign.Phases - 1})
+		}, []string{"u 0 hi"}},
+		"another tenant has an older text of it": {func(_ *Schedule, r *rows) {
+			r.all = append(r.all, callsign.Linked{Tenant: "u", Account: "0", Phase: callsign.Phases - 1, Text: "old", Said: true})
+		}, []string{"u 0 hi"}},
+		"another tenant has its text": {func(_ *Schedule, r *rows) {
+			r.all = append(r.all, callsign.Linked{Tenant: "u", Account: "0", Phase: callsign.Phases - 1, Text: "hi", Said: true})
+		}, nil},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := &rows{fleet: newFleet(2)}
+				n := &teller{&watcher{reader: &reader{fleet: r.fleet, limits: Limits{PerCall: 1}}}, map[string]string{"0": "hi", "1": "ho"}}
+				s, err := NewSchedule(ScheduleOptions{Networks: []Network{{Name: "im", Provider: n, Interval: time.Minute}}, Directory: r, Leases: r, Intake: r})
+				if err != nil {
+					t.Fatal(err)
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				var running sync.WaitGroup
+				running.Go(func() { _ = s.Run(ctx) })
+				time.Sleep(90 * time.Second) // two listings
+				r.mu.Lock()
+				if len(r.puts) != 2 {
+					t.Errorf("put %v at first, want both once", r.puts)
+				}
+				r.puts = nil
+				test.happens(s, r)
+				r.mu.Unlock()
+				time.Sleep(3 * time.Minute)
+				r.mu.Lock()
+				if !slices.Equal(r.puts, test.want) {
+					t.Errorf("put %q, want %q", r.puts, test.want)
+				}
+				r.mu.Unlock()
+				cancel()
+				running.Wait()
+			})
+		})
+	}
+}
+
 func TestANetworkIsAskedForANumberThatItVerified(t *testing.T) {
 	watching(t, Limits{PerCall: 1}, func(w *watcher, s *Schedule) {
 		for sentence, c := range map[string]struct {

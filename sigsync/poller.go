@@ -45,8 +45,8 @@ type poller struct {
 	pass    time.Duration
 	limiter *rate.Limiter
 	soon    *soon
-	wake    chan struct{}        // has room for one: something changed that plan may wait for
-	wanted  chan callsign.Linked // to be followed at once; who finds it full is followed at the next listing
+	wake    chan struct{} // has room for one: something changed that plan may wait for
+	wanted  chan followed // to be followed at once; who finds it full is followed at the next listing
 	watched []watched
 	wants   atomic.Int64 // accounts that were wanted ever: several logins list theirs again when it grows
 	ids     atomic.Int64
@@ -60,6 +60,12 @@ type poller struct {
 	ring    []due               // now, the longest first
 	state   health
 	failing map[string]failure // accounts, bounded by maxFailing
+}
+
+// followed is an account that is to be followed: somebody has it or, awaited, is to have it once it says a code.
+type followed struct {
+	callsign.Linked
+	awaited bool
 }
 
 // due is an account that is to be read, and since when.
@@ -80,7 +86,7 @@ type health struct {
 func newPoller(n Network, o ScheduleOptions, m *pollMetrics) *poller {
 	p := &poller{
 		Network: n, o: o, log: o.Log.With("network", n.Name), metrics: m, limits: n.Provider.Limits(), parts: shareParts,
-		pass: (n.Interval * 4 / 5).Truncate(time.Millisecond), limiter: rate.NewLimiter(0, 1), soon: newSoon(n.Interval), wake: make(chan struct{}, 1), wanted: make(chan callsign.Linked, 256),
+		pass: (n.Interval * 4 / 5).Truncate(time.Millisecond), limiter: rate.NewLimiter(0, 1), soon: newSoon(n.Interval), wake: make(chan struct{}, 1), wanted: make(chan followed, 256),
 		reading: map[int64]time.Time{}, failing: map[string]failure{}, watched: watchedOf(n.Provider), damaged: rate.Sometimes{Interval: time.Minute},
 	}
 	if _, several := n.Provider.(Several); several {
@@ -413,10 +419,10 @@ func (p *poller) take(now time.Time, turn int) (batch []callsign.Linked, name in
 }
 
 // want has an account read soon.
-func (p *poller) want(l callsign.Linked) {
+func (p *poller) want(l callsign.Linked, awaited bool) {
 	p.wants.Add(1)
 	select {
-	case p.wanted <- l:
+	case p.wanted <- followed{l, awaited}:
 	default:
 	}
 	p.readSoon(l, time.Now(), 1)
@@ -450,7 +456,7 @@ func (p *poller) lookAround(ctx context.Context) {
 		// What fails here fails in refill too, which tells.
 		if awaited, err := p.o.Directory.Awaited(ctx, s, began); err == nil {
 			for _, l := range awaited {
-				p.want(l)
+				p.want(l, true)
 			}
 		}
 		if p.limits.PerSecond == 0 {

@@ -48,7 +48,7 @@ type Prover interface {
 	Number(ctx context.Context, account string) (callsign.MSISDN, error)
 }
 
-// Follow names accounts that are to be followed from now on or, if Gone, no longer. Failed, which is there wherever accounts are named, is told
+// Follow names accounts that are to be followed from now on or, if Gone, no longer; one that is named after it was Gone is told anew. Failed, which is there wherever accounts are named, is told
 // of one that can't be followed, and why; it is followed no more then, until it is named again at the next listing.
 type Follow struct {
 	Accounts []string

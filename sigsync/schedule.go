@@ -111,7 +111,7 @@ func (s *Schedule) Run(ctx context.Context) error {
 // Want has an account read as soon as its network's limits allow, if this node reads it: it has just been linked, say.
 func (s *Schedule) Want(tenant, network, account string) {
 	if p := s.pollers[network]; p != nil {
-		p.want(callsign.Linked{Tenant: tenant, Account: account})
+		p.want(callsign.Linked{Tenant: tenant, Account: account}, false)
 	}
 }
 

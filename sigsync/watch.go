@@ -70,7 +70,7 @@ func pause(ctx context.Context, d time.Duration) {
 func (p *poller) watchOnce(ctx context.Context, w *watched) error {
 	running, cancel := context.WithCancel(ctx)
 	defer cancel()
-	f := &following{p: p, w: w, changes: make(chan Follow), of: map[string][]callsign.Linked{}}
+	f := &following{p: p, w: w, changes: make(chan Follow), of: map[string][]callsign.Linked{}, awaited: map[string]bool{}}
 	ended := make(chan error, 1)
 	go func() {
 		var err error
@@ -112,6 +112,7 @@ type following struct {
 	warned  sync.Once
 	mu      sync.Mutex
 	of      map[string][]callsign.Linked // by account; two tenants may have one
+	awaited map[string]bool              // by tenant and account: of those in of that no listing had a row of
 }
 
 // feed tells the Watcher what to follow, and looks again once in the interval and when the node's parts change; it returns when
@@ -137,8 +138,8 @@ func (f *following) feed(ctx context.Context) {
 				}
 			}
 			select {
-			case l := <-wanted:
-				f.add(ctx, []callsign.Linked{l})
+			case w := <-wanted:
+				f.add(ctx, []callsign.Linked{w.Linked}, w.awaited)
 			case <-time.After(lookAgain):
 			case <-ctx.Done():
 			}
@@ -157,7 +158,7 @@ func (f *following) list(ctx context.Context, held []int) error {
 		for _, l := range linked {
 			seen[l.Account] = true
 		}
-		f.add(ctx, linked)
+		f.add(ctx, linked, false)
 	}
 	awaited, err := f.p.o.Directory.Awaited(ctx, callsign.Slice{Network: f.p.Name, Parts: f.p.parts, Of: held}, time.Now())
 	if err != nil {
@@ -166,13 +167,13 @@ func (f *following) list(ctx context.Context, held []int) error {
 	for _, l := range awaited {
 		seen[l.Account] = true
 	}
-	f.add(ctx, awaited)
+	f.add(ctx, awaited, true)
 	var gone []string
 	f.mu.Lock()
 	for account := range f.of {
 		if !seen[account] {
 			gone = append(gone, account)
-			delete(f.of, account)
+			f.drop(account)
 		}
 	}
 	f.mu.Unlock()
@@ -180,24 +181,46 @@ func (f *following) list(ctx context.Context, held []int) error {
 	return nil
 }
 
-// add follows accounts that aren't yet, and brings up to date what is known of the others.
-func (f *following) add(ctx context.Context, linked []callsign.Linked) {
-	var fresh []string
+// add follows accounts that aren't yet, and brings up to date what is known of the others. The network told once what those say: it is to
+// tell it anew of one whose row hasn't got it, as another number has the account since, or another tenant too. Awaited ones have no row
+// that could say: they are to say something new.
+func (f *following) add(ctx context.Context, linked []callsign.Linked, awaited bool) {
+	var fresh, anew []string
 	f.mu.Lock()
 	for _, l := range linked {
-		known := f.of[l.Account]
+		known, key := f.of[l.Account], l.Tenant+"/"+l.Account
 		i := slices.IndexFunc(known, func(k callsign.Linked) bool { return k.Tenant == l.Tenant })
-		if len(known) == 0 {
+		switch {
+		case len(known) == 0:
 			fresh = append(fresh, l.Account)
+		case awaited:
+		case i >= 0 && known[i].Said && !l.Said,
+			(i < 0 || f.awaited[key]) && !slices.ContainsFunc(known, func(k callsign.Linked) bool { return k.Said && l.Said && k.Text == l.Text }):
+			anew = append(anew, l.Account)
 		}
 		if i < 0 {
 			f.of[l.Account] = append(known, l)
-		} else if l.Said {
+		} else if !awaited {
 			known[i] = l
+		}
+		if !awaited {
+			delete(f.awaited, key)
+		} else if i < 0 {
+			f.awaited[key] = true
 		}
 	}
 	f.mu.Unlock()
 	f.tell(ctx, fresh, false)
+	f.tell(ctx, anew, true)
+	f.tell(ctx, anew, false)
+}
+
+// drop forgets, with f locked, what is known of an account.
+func (f *following) drop(account string) {
+	for _, l := range f.of[account] {
+		delete(f.awaited, l.Tenant+"/"+account)
+	}
+	delete(f.of, account)
 }
 
 func (f *following) tell(ctx context.Context, accounts []string, gone bool) {
@@ -215,7 +238,7 @@ func (f *following) tell(ctx context.Context, accounts []string, gone bool) {
 func (f *following) failed(account string, why error) {
 	f.mu.Lock()
 	_, followed := f.of[account]
-	delete(f.of, account)
+	f.drop(account)
 	f.mu.Unlock()
 	if !followed {
 		return
@@ -238,8 +261,10 @@ func (f *following) heard(ctx context.Context, changes []callsign.Change) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for account, now := range of {
-		if _, still := f.of[account]; still {
-			f.of[account] = now
+		for i, known := range f.of[account] { // of those who have it still, or have it since
+			if j := slices.IndexFunc(now, func(l callsign.Linked) bool { return l.Tenant == known.Tenant }); j >= 0 {
+				f.of[account][i] = now[j]
+			}
 		}
 	}
 	f.p.mu.Lock()

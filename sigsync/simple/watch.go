@@ -108,8 +108,8 @@ func (w *watch) follow(f sigsync.Follow, now time.Time) {
 		case f.Gone && s != nil:
 			s.gone, s.due = true, now
 		case f.Gone:
-		case s != nil:
-			s.gone = false
+		case s != nil: // told anew, whether it had time to end or not
+			s.gone, s.tells, s.due = false, false, now
 		case len(w.subs) >= w.c.Most:
 			w.failed(account, fmt.Errorf("simple: %d are subscribed to, and no more may be: see subscriptions", w.c.Most))
 		default:

@@ -10,6 +10,7 @@ import (
 
 	"github.com/emiago/sipgo/sip"
 
+	"github.com/callsign-as/callsign"
 	"github.com/callsign-as/callsign/sigsync"
 )
 
@@ -48,6 +49,31 @@ func TestWhoIsRefusedIsToldAndFollowedOnceMoreWhenNamedAgain(t *testing.T) {
 		if again := w.subs["b"]; again == nil || again == s || len(w.due(time.Now())) != 1 {
 			t.Errorf("%s: it isn't subscribed to once more", sentence)
 		}
+	}
+}
+
+func TestWhoIsNamedAgainIsToldAnew(t *testing.T) {
+	w, s := subscribed(DefaultConfig())
+	says := notice{state: readState("active;expires=600"), tells: true, note: sigsync.Note{Text: "hi"}}
+	told := 0
+	hear := func() {
+		w.heard(s, s.d, says)
+		_ = w.changes.PutWhile(func(all []callsign.Change) { told += len(all) }, func() error { return nil })
+	}
+	hear()
+	hear()
+	if told != 1 {
+		t.Errorf("told %d times what didn't change", told)
+	}
+	s.busy = false
+	w.follow(sigsync.Follow{Accounts: []string{"b"}, Gone: true}, time.Now())
+	w.follow(sigsync.Follow{Accounts: []string{"b"}}, time.Now())
+	if due := w.due(time.Now()); len(due) != 1 {
+		t.Errorf("%d are asked about", len(due))
+	}
+	hear()
+	if told != 2 {
+		t.Errorf("told %d times, want once more", told)
 	}
 }
 
