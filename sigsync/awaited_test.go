@@ -59,7 +59,10 @@ type watcher struct {
 	*reader
 	follows map[string]bool
 	number  func(account string) (callsign.MSISDN, error)
+	unable  bool
 }
+
+func (w *watcher) Proves() bool { return !w.unable }
 
 func (w *watcher) Watch(ctx context.Context, follow <-chan Follow, _ func([]callsign.Change)) error {
 	for {
@@ -268,6 +271,42 @@ func TestANetworkIsAskedForANumberThatItVerified(t *testing.T) {
 			w.number = c.number
 			if got, err := s.Number(t.Context(), c.network, "a"); got != c.want || !errors.Is(err, c.err) {
 				t.Errorf("%s: %d, %v, want %d, %v", sentence, got, err, c.want, c.err)
+			}
+		}
+	})
+}
+
+func TestManyWhoAskForANumberAreRefusedAndKeepNobodyFromBeingRead(t *testing.T) {
+	watching(t, Limits{PerCall: 1, PerSecond: 1}, func(w *watcher, s *Schedule) {
+		proved, refused := 0, 0
+		w.number = func(string) (callsign.MSISDN, error) { proved++; return 86138, nil }
+		w.mu.Lock()
+		clear(w.calls)
+		w.mu.Unlock()
+		const while = 10 * time.Minute
+		for range 10 * int(while/time.Second) {
+			asked := time.Now()
+			switch _, err := s.Number(t.Context(), "im", "a"); {
+			case errors.Is(err, callsign.ErrUnavailable):
+				refused++
+			case err != nil:
+				t.Fatal(err)
+			}
+			if waited := time.Since(asked); waited > 0 {
+				t.Fatalf("who asks waits for %v", waited)
+			}
+			time.Sleep(time.Second / 10)
+		}
+		if most := int(while/time.Second)/10 + proofsAtOnce; proved < most-2 || proved > most || refused == 0 {
+			t.Errorf("%d numbers are asked for and %d refused in %v, want %d", proved, refused, while, most)
+		}
+		if n, worst := w.late(time.Now(), time.Minute); n > 0 {
+			t.Errorf("%d accounts were not read within their interval; the worst took %v", n, worst)
+		}
+		w.unable = true
+		for range 2 * proofsAtOnce {
+			if _, err := s.Number(t.Context(), "im", "a"); !errors.Is(err, errors.ErrUnsupported) {
+				t.Fatalf("a network that verifies none: %v", err)
 			}
 		}
 	})

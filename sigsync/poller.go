@@ -44,6 +44,7 @@ type poller struct {
 	parts   int
 	pass    time.Duration
 	limiter *rate.Limiter
+	proofs  *rate.Limiter // for what a Prover is asked: who asks for links is not to keep accounts from being read
 	soon    *soon
 	wake    chan struct{} // has room for one: something changed that plan may wait for
 	wanted  chan followed // to be followed at once; who finds it full is followed at the next listing
@@ -86,8 +87,11 @@ type health struct {
 func newPoller(n Network, o ScheduleOptions, m *pollMetrics) *poller {
 	p := &poller{
 		Network: n, o: o, log: o.Log.With("network", n.Name), metrics: m, limits: n.Provider.Limits(), parts: shareParts,
-		pass: (n.Interval * 4 / 5).Truncate(time.Millisecond), limiter: rate.NewLimiter(0, 1), soon: newSoon(n.Interval), wake: make(chan struct{}, 1), wanted: make(chan followed, 256),
+		pass: (n.Interval * 4 / 5).Truncate(time.Millisecond), limiter: rate.NewLimiter(0, 1), proofs: rate.NewLimiter(rate.Inf, 0), soon: newSoon(n.Interval), wake: make(chan struct{}, 1), wanted: make(chan followed, 256),
 		reading: map[int64]time.Time{}, failing: map[string]failure{}, watched: watchedOf(n.Provider), damaged: rate.Sometimes{Interval: time.Minute},
+	}
+	if p.limits.PerSecond > 0 {
+		p.proofs = rate.NewLimiter(rate.Limit(p.limits.PerSecond/10), proofsAtOnce)
 	}
 	if _, several := n.Provider.(Several); several {
 		p.parts = len(p.watched)
@@ -511,12 +515,15 @@ func (p *poller) ask(ctx context.Context, names []string) (changes []callsign.Ch
 	return p.Provider.Read(ctx, names)
 }
 
-// verified is Prover.Number within the network's rate; a provider that panics has failed.
+// proofsAtOnce is how many may ask for a number at the same time; more are refused, and counted where their requests are.
+const proofsAtOnce = 5
+
+var errTooManyProofs = errors.New("more want to know numbers than it may be asked for")
+
+// verified is Prover.Number, refused where it would be asked too often; a provider that panics has failed.
 func (p *poller) verified(ctx context.Context, prover Prover, account string) (m callsign.MSISDN, err error) {
-	if p.limits.PerSecond > 0 {
-		if err := p.limiter.Wait(ctx); err != nil {
-			return 0, err
-		}
+	if !p.proofs.Allow() {
+		return 0, errTooManyProofs
 	}
 	defer p.recovered(&err)
 	return prover.Number(ctx, account)

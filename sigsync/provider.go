@@ -44,6 +44,8 @@ type Runner interface {
 // Prover is a Provider whose network has verified its accounts' telephone numbers: its word links an account to a subscriber.
 type Prover interface {
 	Provider
+	// Proves tells whether it is configured to: else it isn't asked.
+	Proves() bool
 	// Number is the number that the network has verified for an account; 0: it tells none. Its errors are Read's.
 	Number(ctx context.Context, account string) (callsign.MSISDN, error)
 }
@@ -59,7 +61,7 @@ type Follow struct {
 // Limits are what a network allows.
 type Limits struct {
 	PerCall   int     // accounts of one Read, 1 or more
-	PerSecond float64 // calls of Read, by all nodes together; 0: it is watched and never polled
+	PerSecond float64 // calls of Read, by all nodes together; 0: it is watched and never polled. A Prover is asked a tenth as often beside, by each node
 	// OneNode: the network lets one node in at a time, as it knows us by one login. Its accounts are not shared by nodes then. Where
 	// it knows us by more of them, see Several.
 	OneNode bool

@@ -126,7 +126,7 @@ func (s *Schedule) Number(ctx context.Context, network, account string) (callsig
 		return 0, fmt.Errorf("%s: %w: %w", network, ErrNotRead, errors.ErrUnsupported)
 	}
 	prover, proves := p.Provider.(Prover)
-	if !proves {
+	if !proves || !prover.Proves() {
 		return 0, fmt.Errorf("%s verifies no numbers: %w", network, errors.ErrUnsupported)
 	}
 	number, err := p.verified(ctx, prover, account)

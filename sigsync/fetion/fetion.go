@@ -108,6 +108,9 @@ func (p *Provider) Read(context.Context, []string) ([]callsign.Change, error) {
 	return nil, sigsync.ErrUnwatched
 }
 
+// Proves implements sigsync.Prover.
+func (*Provider) Proves() bool { return true }
+
 // Number implements sigsync.Prover: who ran the service knew each account's number by its SIM. It is told of contacts that show it to us.
 func (p *Provider) Number(_ context.Context, account string) (callsign.MSISDN, error) {
 	p.mu.Lock()

@@ -80,11 +80,14 @@ func change(account string, n sigsync.Note, at time.Time) callsign.Change {
 	return callsign.Change{Account: account, Text: n.Text, Lang: n.Lang, Stamp: callsign.TimedStamp(at), At: at}
 }
 
+// Proves implements sigsync.Prover.
+func (p *Provider) Proves() bool { return p.c.Vouched }
+
 // Number implements sigsync.Prover: an account that the operator's own agent knows is the subscriber whose number it names.
 func (p *Provider) Number(ctx context.Context, account string) (callsign.MSISDN, error) {
 	name, _, _ := strings.Cut(bare(account), "@")
 	number, err := callsign.ParseMSISDN(name)
-	if !p.c.Vouched || err != nil || !strings.HasPrefix(name, "+") {
+	if !p.Proves() || err != nil || !strings.HasPrefix(name, "+") {
 		return 0, nil
 	}
 	if _, err := p.Read(ctx, []string{account}); err != nil {
