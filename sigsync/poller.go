@@ -56,7 +56,7 @@ type poller struct {
 	mu      sync.Mutex
 	cursors map[int]time.Time   // of the parts that are held; up to there all accounts are with a reader, or with ring
 	until   time.Time           // when they are not held any more
-	reading map[int64]time.Time // running reads: the time at which the oldest of their accounts was due
+	reading map[int64]time.Time // running reads, and those that ctx cut short: the time at which the oldest of their accounts was due
 	reads   int64               // names for them
 	ring    []due               // now, the longest first
 	state   health
@@ -234,15 +234,13 @@ func (p *poller) plan(ctx context.Context) {
 		}
 		batch, name := p.take(time.Now(), turn)
 		readers.Go(func() {
-			defer func() {
-				p.mu.Lock()
-				delete(p.reading, name)
-				p.mu.Unlock()
-				<-slots
-			}()
-			if len(batch) > 0 {
-				_ = p.read(ctx, batch) // noted where it is counted
+			defer func() { <-slots }()
+			if len(batch) > 0 && p.read(ctx, batch) != nil {
+				return // who takes over reads them: its entry keeps done before them
 			}
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			delete(p.reading, name)
 		})
 	}
 }
@@ -486,7 +484,7 @@ const (
 	journalDelay = 2 * time.Second
 )
 
-// read reads accounts and keeps what they say. Its error is noted already.
+// read reads accounts and keeps what they say. It fails where ctx ends before that is done; other errors are noted.
 func (p *poller) read(ctx context.Context, batch []callsign.Linked) error {
 	names := make([]string, 0, len(batch))
 	of := make(map[string][]callsign.Linked, len(batch)) // two tenants may have one
@@ -504,9 +502,11 @@ func (p *poller) read(ctx context.Context, batch []callsign.Linked) error {
 	if ctx.Err() != nil && err != nil {
 		return ctx.Err()
 	}
-	p.keep(ctx, changes, of)
+	if err := p.keep(ctx, changes, of); err != nil {
+		return err
+	}
 	p.note(time.Now(), batch, err)
-	return err
+	return nil
 }
 
 // ask is Provider.Read; a provider that panics at what a network answers has failed to read it.
@@ -537,9 +537,9 @@ func (p *poller) recovered(err *error) {
 	}
 }
 
-// keep puts what is new among changes, until that is done or ctx ends. Of tells who has the accounts and what is known of them, and
+// keep puts what is new among changes, until that is done or ctx ends, which is its error. Of tells who has the accounts and what is known of them, and
 // is brought up to date.
-func (p *poller) keep(ctx context.Context, changes []callsign.Change, of map[string][]callsign.Linked) {
+func (p *poller) keep(ctx context.Context, changes []callsign.Change, of map[string][]callsign.Linked) error {
 	all := len(changes)
 	changes, err := sound(changes)
 	if err != nil {
@@ -560,23 +560,28 @@ func (p *poller) keep(ctx context.Context, changes []callsign.Change, of map[str
 		}
 	}
 	for tenant, puts := range byTenant {
-		for i, status := range p.put(ctx, puts) {
+		statuses, err := p.put(ctx, puts)
+		if err != nil {
+			return err
+		}
+		for i, status := range statuses {
 			p.settle(puts[i], who[tenant][i], status)
 		}
 	}
+	return nil
 }
 
-// put puts changes until they are kept; none is where ctx ended first.
-func (p *poller) put(ctx context.Context, changes []callsign.Change) []callsign.Status {
+// put puts changes until they are kept; its error is that ctx ended first.
+func (p *poller) put(ctx context.Context, changes []callsign.Change) ([]callsign.Status, error) {
 	for wait := time.Second; ; wait = min(2*wait, 30*time.Second) {
 		statuses, err := p.o.Intake.Put(ctx, changes)
 		if err == nil {
-			return statuses
+			return statuses, nil
 		}
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
-			return nil
+			return nil, ctx.Err()
 		}
 	}
 }

@@ -281,3 +281,64 @@ func TestANetworkThatFailsIsLeftAloneAndComesBack(t *testing.T) {
 		})
 	}
 }
+
+// stuck is a network whose reads of some accounts end with their context, and a store that takes nothing of others.
+type stuck struct {
+	*reader
+	reads, puts string
+}
+
+func (n *stuck) Read(ctx context.Context, accounts []string) ([]callsign.Change, error) {
+	if accounts[0] == n.reads {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return n.reader.Read(ctx, accounts)
+}
+
+func (n *stuck) Put(ctx context.Context, changes []callsign.Change) ([]callsign.Status, error) {
+	if changes[0].Account == n.puts {
+		return nil, callsign.ErrUnavailable
+	}
+	return n.fleet.Put(ctx, changes)
+}
+
+func TestWhoTakesOverReadsWhatAStopCutShort(t *testing.T) {
+	for sentence, n := range map[string]*stuck{
+		"nothing":                 {},
+		"a read":                  {reads: "5"},
+		"a text that is not kept": {puts: "5"},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFleet(20)
+				f.texts = func(string) string { return "new" }
+				n.reader = &reader{fleet: f, limits: Limits{PerCall: 1, PerSecond: 10}}
+				const interval = 100 * time.Second // a pass takes 80 of them
+				s, err := NewSchedule(ScheduleOptions{Networks: []Network{{Name: "im", Provider: n, Interval: interval}}, Directory: f, Leases: f, Intake: n})
+				if err != nil {
+					t.Fatal(err)
+				}
+				now := time.Now().UnixMilli()
+				phase := f.all[f.index["5"]].Phase
+				pass := (interval * 4 / 5).Milliseconds()
+				due := time.UnixMilli(now - now%pass + phase*pass/callsign.Phases)
+				if due.Before(time.Now()) {
+					due = due.Add(interval * 4 / 5)
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				var running sync.WaitGroup
+				running.Go(func() { _ = s.Run(ctx) })
+				time.Sleep(time.Until(due) + 20*time.Second)
+				cancel()
+				stopped := time.Now()
+				running.Wait()
+				for part, done := range f.shares.Take(callsign.Turn{Node: "other", Parts: shareParts, Term: shareTerm}, time.Now()) {
+					if cut := n.reads+n.puts != ""; cut != !done.After(due) {
+						t.Fatalf("who takes over part %d begins %v before the stop, and the account was due %v before", part, stopped.Sub(done), stopped.Sub(due))
+					}
+				}
+			})
+		})
+	}
+}

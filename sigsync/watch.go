@@ -257,7 +257,7 @@ func (f *following) heard(ctx context.Context, changes []callsign.Change) {
 		of[c.Account] = slices.Clone(f.of[c.Account])
 	}
 	f.mu.Unlock()
-	f.p.keep(ctx, changes, of)
+	_ = f.p.keep(ctx, changes, of) // who watches next is told all anew
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for account, now := range of {
