@@ -708,9 +708,12 @@ func backoff(first time.Duration, times int, most time.Duration) time.Duration {
 
 func (p *poller) status() NetworkState {
 	now := time.Now()
-	s := NetworkState{Network: p.Name, Parts: len(p.held(now)), OfParts: p.parts, Interval: p.Interval}
+	s := NetworkState{Network: p.Name, OfParts: p.parts, Interval: p.Interval}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if now.Before(p.until) {
+		s.Parts = len(p.cursors)
+	}
 	s.Read, s.Watching = p.state.read, p.state.watching > 0
 	if p.state.err != nil {
 		s.Failing = p.state.err.Error()

@@ -342,3 +342,27 @@ func TestWhoTakesOverReadsWhatAStopCutShort(t *testing.T) {
 		})
 	}
 }
+
+func TestTheStateIsToldWhilePartsComeAndGo(t *testing.T) {
+	f := newFleet(1)
+	s := (&reader{fleet: f, limits: Limits{PerCall: 1, PerSecond: 1}}).node(t, time.Minute)
+	p := s.pollers["im"]
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for range 100_000 {
+			p.setHeld(map[int]time.Time{0: time.Now()}, time.Now().Add(time.Minute))
+			p.setHeld(nil, time.Now().Add(time.Minute))
+		}
+	}()
+	for told := false; !told; {
+		select {
+		case <-ended:
+			told = true
+		default:
+		}
+		if state := s.States()[0]; state.Parts == 0 && state.Lag != 0 {
+			t.Fatalf("nothing is held, and it is late: %+v", state)
+		}
+	}
+}
