@@ -24,6 +24,8 @@ const (
 	// maxReading bounds the reads of one network that run at a time; readWithin ends one that its provider doesn't.
 	maxReading = 64
 	readWithin = time.Minute
+	// maxPaced bounds one wait for the network's rate: a limiter has who waits at a rate of 0 wait for ever, whatever the rate is later.
+	maxPaced = 5 * time.Second
 	// maxSlice is the longest that one look into the directory covers; it is less where more than wantedSlice accounts come.
 	maxSlice, minSlice = time.Second, time.Millisecond
 	wantedSlice        = 2000
@@ -217,13 +219,16 @@ func (p *poller) plan(ctx context.Context) {
 	var readers sync.WaitGroup
 	defer readers.Wait()
 	pace := pacing{width: maxSlice}
-	for turn := 0; ctx.Err() == nil; turn++ {
+	for turn := 0; ctx.Err() == nil; {
 		p.refill(ctx, &pace)
 		if wait := p.wait(time.Now(), &pace); wait > 0 {
 			p.sleep(ctx, wait)
 			continue
 		}
-		if p.limiter.Wait(ctx) != nil { // no part is held, or ctx has ended
+		within, cancel := context.WithTimeout(ctx, maxPaced)
+		err := p.limiter.Wait(within)
+		cancel()
+		if err != nil { // no part is held, it takes longer, or ctx has ended
 			p.sleep(ctx, time.Second)
 			continue
 		}
@@ -233,6 +238,7 @@ func (p *poller) plan(ctx context.Context) {
 			return
 		}
 		batch, name := p.take(time.Now(), turn)
+		turn++
 		readers.Go(func() {
 			defer func() { <-slots }()
 			if len(batch) > 0 && p.read(ctx, batch) != nil {

@@ -366,3 +366,30 @@ func TestTheStateIsToldWhilePartsComeAndGo(t *testing.T) {
 		}
 	}
 }
+
+func TestANodeThatGetsPartsLateReadsThem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(20)
+		s := (&reader{fleet: f, limits: Limits{PerCall: 1, PerSecond: 10}}).node(t, time.Minute)
+		p := s.pollers["im"]
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		p.parts = 1
+		hold := func() { p.setHeld(map[int]time.Time{0: time.Now()}, time.Now().Add(time.Hour)) }
+		hold()
+		p.limiter.SetLimit(0) // as where the parts are lost between plan's look and its wait
+		running.Go(func() { p.plan(ctx) })
+		time.Sleep(10 * time.Minute) // its one token is spent, and it waits for another
+		f.mu.Lock()
+		clear(f.read)
+		clear(f.gap)
+		f.mu.Unlock()
+		hold()
+		time.Sleep(2 * time.Minute)
+		if n, worst := f.late(time.Now(), 2*time.Minute); n > 0 {
+			t.Errorf("%d accounts are not read once the node may; the worst took %v", n, worst)
+		}
+		cancel()
+		running.Wait()
+	})
+}
