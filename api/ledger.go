@@ -29,6 +29,13 @@ func (l *ledger) take(first, last int64) (round int, refused nackCode) {
 	return l.round, ""
 }
 
+// resume begins after what is known to be durable. Others may ask already where the source is.
+func (l *ledger) resume(cursor int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.taken, l.durable = cursor, cursor
+}
+
 // at is how far the source is.
 func (l *ledger) at() (durable, taken int64) {
 	l.mu.Lock()

@@ -68,7 +68,8 @@ func (s *session) serve(ctx context.Context, conn *websocket.Conn, cursor int64)
 	conn.SetPongHandler(func(string) error { return s.arm(ctx) })
 	pong := conn.PingHandler()
 	conn.SetPingHandler(func(data string) error { return errors.Join(s.arm(ctx), pong(data)) })
-	s.conn, s.ledger.taken, s.ledger.durable = conn, cursor, cursor
+	s.conn = conn
+	s.ledger.resume(cursor)
 	s.setArmed(true)
 	defer context.AfterFunc(ctx, func() { _ = s.arm(ctx) })() // a read that blocks ends by its deadline
 
