@@ -74,7 +74,7 @@ func (l *login) get(ctx context.Context, address, credentials string) (*http.Res
 	}
 	answer, err := l.client.Do(r)
 	if err != nil {
-		return nil, err
+		return nil, sigsync.WithoutURL(err)
 	}
 	return answer, answer.Body.Close()
 }

@@ -37,7 +37,7 @@ func (h *httpAPI) call(ctx context.Context, action string, p params) (json.RawMe
 	}
 	res, err := h.client.Do(r)
 	if err != nil {
-		return nil, err
+		return nil, sigsync.WithoutURL(err)
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
