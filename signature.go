@@ -20,6 +20,9 @@ func TimedStamp(t time.Time) Stamp { return Stamp{TimedEpoch, t.UnixMicro()} }
 // Timed reports whether a time made s.
 func (s Stamp) Timed() bool { return s.Epoch == TimedEpoch }
 
+// MaxAhead is how far a source's clock may be ahead of ours. A time beyond it doesn't count, or a wrong year would win for ever.
+const MaxAhead = time.Minute
+
 // Newer reports whether s, which arrives after t, wins over it: the greater (epoch, version). Of two timed writes of the
 // same microsecond the later received wins; a versioned one that comes again is a duplicate.
 func (s Stamp) Newer(t Stamp) bool {

@@ -47,7 +47,7 @@ type kept struct {
 func (s *Server) registerEvents(api huma.API) {
 	const path = "/v1/events"
 	route(s, api, "POST "+path, fmt.Sprintf("Say what accounts' signatures are now, as CloudEvents: all of a request's, at most %d, are kept, or none. ", maxPosted)+
-		"An event needs a time or an accountversion, so that it may be sent again", http.StatusOK, []callsign.Role{callsign.RoleSource}, s.postEvents)
+		"An event needs a time, not more than a minute ahead, or an accountversion, so that it may be sent again", http.StatusOK, []callsign.Role{callsign.RoleSource}, s.postEvents)
 	api.OpenAPI().Paths[path].Post.RequestBody.Required = false // in the binary mode an event without data has none
 }
 
@@ -67,6 +67,9 @@ func (s *Server) postEvents(ctx context.Context, scope callsign.Scope, in *poste
 			return nil, forbidden("the key is for another CloudEvents source: use " + scope.Source)
 		case c.Received:
 			return nil, badEvent(i, errors.New("neither time nor accountversion is there, so sent again it would be another event: add time"))
+		case c.Stamp.Timed() && c.At.After(now.Add(callsign.MaxAhead)):
+			// An intake takes it for said now, each time anew: sent again it would win over what was said since.
+			return nil, badEvent(i, fmt.Errorf("time is more than %v ahead of the server's: set the clock, or add accountversion", callsign.MaxAhead))
 		}
 		c.Tenant, c.Source, c.Network = scope.Tenant, sourceOf(scope).source, scope.Network
 		changes = append(changes, c)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/callsign-as/callsign"
 )
@@ -17,6 +18,9 @@ func TestEventsOverHTTP(t *testing.T) {
 	admin := s.memory.key(callsign.Scope{Role: callsign.RoleAdmin})
 	event := func(id, more string) string {
 		return fmt.Sprintf(`{"specversion":"1.0","type":"im.callsign.signature.changed","source":"im.example","id":%q,"subject":"10001",%s"data":{"text":"hi"}}`, id, more)
+	}
+	said := func(ahead time.Duration, more string) string {
+		return event("timed", fmt.Sprintf(`"time":%q,`, time.Now().Add(ahead).Format(time.RFC3339))+more)
 	}
 	versioned := func(v int) string { return event(fmt.Sprint("e", v), fmt.Sprintf(`"accountversion":%d,`, v)) }
 	const structured, batch, binary = contentStructured, contentBatch, contentBinary
@@ -40,6 +44,8 @@ func TestEventsOverHTTP(t *testing.T) {
 		{"what is not JSON is no event", source, structured, "{", nil, 422, `"code":"bad_event"`, 0},
 		{"what is not UTF-8 is refused", source, structured, "\xd4", nil, 400, "send UTF-8", 0},
 		{"an event without time and version could not be sent again", source, structured, event("e", ""), nil, 422, "add time", 0},
+		{"nor could one of a clock that is ahead, whose time does not count", source, structured, said(2*callsign.MaxAhead, ""), nil, 422, "set the clock", 0},
+		{"and it keeps none of its batch", source, batch, "[" + versioned(1) + "," + said(2*callsign.MaxAhead, "") + "]", nil, 422, `"location":"events[1]"`, 0},
 		{"one bad event keeps none", source, batch, "[" + versioned(1) + `,{"id":"x"}]`, nil, 422, `"location":"events[1]"`, 0},
 		{"no event is none", source, batch, "[]", nil, 400, "this one has 0", 0},
 		{"too many are divided", source, batch, "[" + strings.Repeat(versioned(1)+",", maxPosted) + versioned(1) + "]", nil, 400, "divide it", 0},
@@ -55,6 +61,8 @@ func TestEventsOverHTTP(t *testing.T) {
 		{"which others need", source, "", versioned(1), nil, 415, contentBatch, 7},
 		{"no body is no event", source, structured, "", nil, 422, `"code":"bad_event"`, 7},
 		{"a media type may have parameters", source, structured + "; charset=UTF-8", versioned(20), nil, 200, "stored", 8},
+		{"a clock may be a little ahead", source, structured, said(callsign.MaxAhead/2, ""), nil, 200, `"id":"timed"`, 9},
+		{"and any much where a version counts", source, structured, said(2*callsign.MaxAhead, `"accountversion":21,`), nil, 200, "stored", 10},
 	} {
 		a := s.do(t, step.key, "POST", "/v1/events", step.body, append([]string{"Content-Type", step.contentType}, step.header...)...)
 		if got := strings.TrimSpace(string(a.raw)); a.status != step.status || !strings.Contains(got, step.contains) {

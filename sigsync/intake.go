@@ -20,9 +20,6 @@ import (
 const (
 	// maxText is how long a text may be, in bytes of UTF-8.
 	maxText = 2 << 10
-	// maxAhead is how far a source's clock may be ahead of ours; a time beyond it counts as the time of receipt, so that a
-	// wrong year doesn't win for ever.
-	maxAhead = time.Minute
 	// maxCommit bounds the changes of one transaction, waiting those of all that wait for one.
 	maxCommit = 2000
 	waiting   = 1024
@@ -145,12 +142,12 @@ func (in *Intake) Put(ctx context.Context, changes []callsign.Change) ([]callsig
 
 var errEnded = fmt.Errorf("%w: this node is stopping", callsign.ErrUnavailable)
 
-// entry is a change as it is kept: its times bounded by now, its text checked and cleaned.
+// entry is a change as it is kept: its text checked and cleaned, a time that is too far ahead of now taken for the time of receipt.
 func entry(c callsign.Change, now time.Time) callsign.Entry {
-	if c.At.IsZero() || c.At.After(now.Add(maxAhead)) {
+	if c.At.IsZero() || c.At.After(now.Add(callsign.MaxAhead)) {
 		c.At = now
 	}
-	if received := callsign.TimedStamp(now); c.Stamp.Timed() && c.Stamp.Version > received.Version+maxAhead.Microseconds() {
+	if received := callsign.TimedStamp(now); c.Stamp.Timed() && c.Stamp.Version > received.Version+callsign.MaxAhead.Microseconds() {
 		c.Stamp, c.Received = received, true
 	}
 	e := callsign.Entry{Change: c}
