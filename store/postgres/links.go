@@ -128,6 +128,35 @@ const (
 		WHERE a.network = $1 AND a.phase % $2 = ANY($3) AND a.proved = 0 AND a.expires > $4 AND a.tries < $5 AND a.proof = 'signature'`
 )
 
+// Expected tells of each account that shows a code whether somebody waits for one there, so that the others needn't be looked at one by one.
+func (e *Engine) Expected(ctx context.Context, shown []callsign.Showing) (expected []bool, err error) {
+	var (
+		tenant, network, account []string
+		at                       []int64
+	)
+	for _, s := range shown {
+		tenant, network, account = append(tenant, s.Tenant), append(network, s.Network), append(account, s.Account)
+		at = append(at, store.Micros(s.At))
+	}
+	err = e.read("expected codes", func(pool *pgxpool.Pool) error {
+		rows, err := pool.Query(ctx, `
+			SELECT e.i FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) WITH ORDINALITY AS e(tenant, network, account, at, i)
+			WHERE EXISTS (SELECT 1 FROM links l WHERE (l.tenant, l.network, l.account) = (e.tenant, e.network, e.account)
+				AND l.expires > e.at AND l.tries < $5 AND l.proved = 0 AND l.proof = 'signature')`, tenant, network, account, at, callsign.MaxTries)
+		if err != nil {
+			return err
+		}
+		expected = make([]bool, len(shown))
+		var i int
+		_, err = pgx.ForEachRow(rows, []any{&i}, func() error {
+			expected[i-1] = true
+			return nil
+		})
+		return err
+	})
+	return expected, err
+}
+
 // ShowCode links what waits for the code that is shown, and writes so into the audit; a wrong code is counted, once. What nobody waits
 // for costs a read.
 func (e *Engine) ShowCode(ctx context.Context, s callsign.Showing) (is callsign.Proving, l callsign.Link, err error) {

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"time"
 
@@ -112,6 +113,36 @@ const (
 	awaitedAccounts = `SELECT a.tenant, a.account, a.phase, '', 0, 0, 0 FROM links a
 		WHERE a.network = ?1 AND a.phase % ?2 IN (SELECT value FROM json_each(?3)) AND a.proved = 0 AND a.expires > ?4 AND a.tries < ?5 AND a.proof = 'signature'`
 )
+
+// The + keeps the planner from reading, for each account, all that wait in its network.
+const expectedCodes = `SELECT e.key FROM json_each(?) e WHERE EXISTS (SELECT 1 FROM links
+		WHERE tenant = e.value->>0 AND network = e.value->>1 AND account = e.value->>2 AND +expires > e.value->>3 AND tries < ? AND proved = 0 AND proof = 'signature')`
+
+// Expected tells of each account that shows a code whether somebody waits for one there, so that the others needn't be looked at one by one.
+func (e *Engine) Expected(ctx context.Context, shown []callsign.Showing) ([]bool, error) {
+	asked := make([][4]any, len(shown))
+	for i, s := range shown {
+		asked[i] = [4]any{s.Tenant, s.Network, s.Account, store.Micros(s.At)}
+	}
+	list, err := json.Marshal(asked)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := e.query(ctx, expectedCodes, string(list), callsign.MaxTries)
+	if err != nil {
+		return nil, e.failed("expected codes", err)
+	}
+	defer func() { _ = rows.Close() }()
+	expected := make([]bool, len(shown))
+	for rows.Next() {
+		var i int
+		if err := rows.Scan(&i); err != nil {
+			return nil, e.failed("expected codes", err)
+		}
+		expected[i] = true
+	}
+	return expected, e.failed("expected codes", rows.Err())
+}
 
 // ShowCode links what waits for the code that is shown, and writes so into the audit; a wrong code is counted, once. What nobody waits
 // for costs a read.

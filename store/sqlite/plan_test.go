@@ -20,6 +20,7 @@ func TestAccountsAreReadByTheirNumber(t *testing.T) {
 		"one subscriber":  {withAccounts(oneSubscriber), []any{"t", 1}, "accounts_msisdn (msisdn=?"},
 		"a page of them":  {withAccounts(pageOfSubscribers), []any{"t", 1, 1}, "accounts_msisdn (msisdn=?"},
 		"a profile":       {profileQuery, []any{1, 1}, "accounts_msisdn (msisdn=?"},
+		"expected codes":  {expectedCodes, []any{`[["t","im","a",1]]`, 5}, "(tenant=? AND network=? AND account=?"},
 		"a page of texts": {reviewsQuery, []any{"t", "pending", 1, "im", "a", 1}, "accounts_review (tenant=? AND review=? AND (at,network,account)>(?,?,?))"},
 	} {
 		rows, err := e.query(t.Context(), "EXPLAIN QUERY PLAN "+c.query, c.args...)

@@ -113,12 +113,18 @@ func links(t *testing.T, e Engine) {
 		operator(c.taken)
 		var is callsign.Proving
 		for _, s := range c.shown {
-			var err error
 			if s.MSISDN = number(s.MSISDN); s.Account != "" {
 				s.Account = account(s.Account)
 			}
+			expected, err := e.Expected(ctx, []callsign.Showing{says(`nobody's "\`, right), s, s})
+			if err != nil {
+				t.Fatalf("%s: %v", sentence, err)
+			}
 			if is, _, err = e.ShowCode(ctx, s); err != nil {
 				t.Fatalf("%s: %v", sentence, err)
+			}
+			if awaited := s.MSISDN == 0 && is != callsign.Unawaited; !slices.Equal(expected, []bool{false, awaited, awaited}) {
+				t.Errorf("%s: it was %v that a code is expected, and what came was %s", sentence, expected, is)
 			}
 		}
 		if is != c.is {

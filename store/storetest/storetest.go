@@ -30,6 +30,7 @@ type Engine interface {
 	PutLink(context.Context, callsign.Scope, callsign.Link) error
 	Links(context.Context, callsign.Scope, callsign.MSISDN) ([]callsign.Link, error)
 	WithdrawLink(ctx context.Context, s callsign.Scope, m callsign.MSISDN, network, account string) error
+	Expected(context.Context, []callsign.Showing) ([]bool, error)
 	ShowCode(context.Context, callsign.Showing) (callsign.Proving, callsign.Link, error)
 	Awaited(ctx context.Context, s callsign.Slice, now time.Time) ([]callsign.Linked, error)
 
