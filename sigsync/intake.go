@@ -33,9 +33,9 @@ type Keeper interface {
 	Review(ctx context.Context, scope callsign.Scope, v callsign.Verdict, clean func(text string) string) error
 }
 
-// Codes tells whether an account that nobody has is linked now, as it says a code that somebody waits for.
+// Codes links the accounts that say a code that somebody waits for there. It commits before it returns.
 type Codes interface {
-	Said(context.Context, callsign.Change) (linked bool, err error)
+	Said(context.Context, []callsign.Change) error
 }
 
 // Options is what NewIntake needs; all but Keeper may be nil.
@@ -69,7 +69,8 @@ type Intake struct {
 
 type put struct {
 	entries []callsign.Entry
-	done    chan outcome // has room: answering never blocks
+	codes   []callsign.Change // those of the entries that say a code
+	done    chan outcome      // has room: answering never blocks
 }
 
 type outcome struct {
@@ -114,6 +115,9 @@ func (in *Intake) Put(ctx context.Context, changes []callsign.Change) ([]callsig
 			return nil, fmt.Errorf("%w: %s is the network of policies' texts, which no source says: rename the source's network", callsign.ErrInvalid, c.Network)
 		}
 		p.entries[i] = entry(c, now)
+		if _, found := callsign.CodeIn(c.Text); found && !p.entries[i].Refused {
+			p.codes = append(p.codes, c)
+		}
 	}
 	if err := in.judge(ctx, p.entries); err != nil {
 		return nil, err
@@ -213,17 +217,12 @@ func (in *Intake) commit(ctx context.Context, group []put) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	var entries []callsign.Entry
+	var codes []callsign.Change
 	for _, p := range group {
-		entries = append(entries, p.entries...)
+		entries, codes = append(entries, p.entries...), append(codes, p.codes...)
 	}
 	began := time.Now()
-	statuses, err := in.keeper.Keep(ctx, entries)
-	if err == nil && len(statuses) != len(entries) {
-		err = fmt.Errorf("%w: it told %d statuses for %d changes", callsign.ErrUnavailable, len(statuses), len(entries))
-	}
-	if err == nil && in.codes != nil {
-		err = in.link(ctx, entries, statuses)
-	}
+	statuses, err := in.keep(ctx, entries, codes)
 	if err != nil {
 		in.log.Error("signatures could not be kept; their senders were told so", "changes", len(entries), "err", err)
 		in.metrics.failed.Add(float64(len(entries)))
@@ -244,41 +243,19 @@ func (in *Intake) commit(ctx context.Context, group []put) {
 	}
 }
 
-// link looks for codes in what nobody's accounts say. What those say that are linked by it is kept after all. Its error has all of the
-// group sent again: what was kept is a duplicate then.
-func (in *Intake) link(ctx context.Context, entries []callsign.Entry, statuses []callsign.Status) error {
-	type account struct{ tenant, network, name string }
-	linked := map[account]bool{}
-	var again []callsign.Entry
-	var at []int
-	for i, en := range entries {
-		if statuses[i] != callsign.Unlinked {
-			continue
-		}
-		key := account{en.Tenant, en.Network, en.Account}
-		if !linked[key] {
-			is, err := in.codes.Said(ctx, en.Change)
-			if err != nil {
-				return err
-			}
-			linked[key] = is
-		}
-		if linked[key] {
-			en.Seq = 0 // it is durable: with it, what has no time of its own would be taken for what was kept
-			again, at = append(again, en), append(at, i)
+// keep honours the codes before the texts are durable: a source never sends again what it was told is, and its code would be lost with a
+// node that ends in between. What isn't kept after that comes again, and finds its account linked.
+func (in *Intake) keep(ctx context.Context, entries []callsign.Entry, codes []callsign.Change) ([]callsign.Status, error) {
+	if len(codes) > 0 && in.codes != nil {
+		if err := in.codes.Said(ctx, codes); err != nil {
+			return nil, err
 		}
 	}
-	if len(again) == 0 {
-		return nil
+	statuses, err := in.keeper.Keep(ctx, entries)
+	if err == nil && len(statuses) != len(entries) {
+		err = fmt.Errorf("%w: it told %d statuses for %d changes", callsign.ErrUnavailable, len(statuses), len(entries))
 	}
-	kept, err := in.keeper.Keep(ctx, again)
-	if err != nil {
-		return err
-	}
-	for i, status := range kept {
-		statuses[at[i]] = status
-	}
-	return nil
+	return statuses, err
 }
 
 type metrics struct {

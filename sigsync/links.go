@@ -13,9 +13,11 @@ import (
 )
 
 // LinkKeeper keeps links. PutLink has one wait for its proof, or makes one whose proof is there: callsign.ErrLinked, ErrAccountTaken and
-// ErrTooMany say why not. ShowCode makes the one that waits for a code, with a line of the audit.
+// ErrTooMany say why not. Expected tells of each account that shows a code whether one is waited for there; ShowCode makes the link that
+// waits for it, with a line of the audit.
 type LinkKeeper interface {
 	PutLink(context.Context, callsign.Scope, callsign.Link) error
+	Expected(context.Context, []callsign.Showing) ([]bool, error)
 	ShowCode(context.Context, callsign.Showing) (callsign.Proving, callsign.Link, error)
 }
 
@@ -85,14 +87,37 @@ func (ls *Links) Ask(ctx context.Context, sc callsign.Scope, l callsign.Link) (_
 	return l, code, nil
 }
 
-// Said tells whether an account that nobody has is linked now, as it says the code that somebody waits for.
-func (ls *Links) Said(ctx context.Context, c callsign.Change) (linked bool, err error) {
-	code, found := callsign.CodeIn(c.Text)
-	if !found {
-		return false, nil
+// Said links the accounts, of those that changes are of, that say the code that somebody waits for there. It looks at those alone of
+// which one is waited for, and at each for as long as one is: who makes up codes costs all of them together one question.
+func (ls *Links) Said(ctx context.Context, changes []callsign.Change) error {
+	var shown []callsign.Showing
+	at := time.Now().UTC().Truncate(time.Microsecond)
+	for _, c := range changes {
+		if code, found := callsign.CodeIn(c.Text); found {
+			shown = append(shown, callsign.Showing{Tenant: c.Tenant, Network: c.Network, Account: c.Account, Code: code, At: at})
+		}
 	}
-	is, _, err := ls.show(ctx, callsign.BySignature, callsign.Showing{Tenant: c.Tenant, Network: c.Network, Account: c.Account, Code: code})
-	return is == callsign.Proved, err
+	if len(shown) == 0 {
+		return nil
+	}
+	expected, err := ls.o.Keeper.Expected(ctx, shown)
+	if err != nil {
+		return err
+	}
+	type account struct{ tenant, network, name string }
+	settled, last := map[account]bool{}, map[account]callsign.CodeHash{}
+	for i, s := range shown {
+		of := account{s.Tenant, s.Network, s.Account}
+		if !expected[i] || settled[of] || last[of] == s.Code { // the last code again is counted as little
+			continue
+		}
+		is, _, err := ls.show(ctx, callsign.BySignature, s)
+		if err != nil {
+			return err
+		}
+		settled[of], last[of] = is != callsign.Wrong, s.Code
+	}
+	return nil
 }
 
 // Sent takes what a number sent; Unawaited is also what has no code in it.

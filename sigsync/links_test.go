@@ -3,7 +3,10 @@ package sigsync_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -194,39 +197,112 @@ func TestANetworksWordLinksTheNumberThatItVerified(t *testing.T) {
 	}
 }
 
-// flaky is an engine that loses one look at a code.
+// flaky is an engine that loses the first of some acts, and counts those of codes.
 type flaky struct {
-	sigsync.LinkKeeper
-	fails int
+	*sqlite.Engine
+	expected, shown, kept int // how many of each fail
+	asks, looks           int // how many of the first two there were
+}
+
+func (f *flaky) Expected(ctx context.Context, shown []callsign.Showing) ([]bool, error) {
+	f.asks++
+	if f.expected--; f.expected >= 0 {
+		return nil, callsign.ErrUnavailable
+	}
+	return f.Engine.Expected(ctx, shown)
 }
 
 func (f *flaky) ShowCode(ctx context.Context, s callsign.Showing) (callsign.Proving, callsign.Link, error) {
-	if f.fails--; f.fails >= 0 {
+	f.looks++
+	if f.shown--; f.shown >= 0 {
 		return "", callsign.Link{}, callsign.ErrUnavailable
 	}
-	return f.LinkKeeper.ShowCode(ctx, s)
+	return f.Engine.ShowCode(ctx, s)
 }
 
-func TestACodeThatTheStoreCouldNotLookAtComesAgain(t *testing.T) {
-	h := newHouse(t)
-	code := h.ask(anna, "a", callsign.BySignature)
-	links := sigsync.NewLinks(sigsync.LinksOptions{Keeper: &flaky{h.engine, 1}})
-	intake := sigsync.NewIntake(sigsync.Options{Keeper: h.engine, Codes: links})
+func (f *flaky) Keep(ctx context.Context, entries []callsign.Entry) ([]callsign.Status, error) {
+	if f.kept--; f.kept >= 0 {
+		return nil, callsign.ErrUnavailable
+	}
+	return f.Engine.Keep(ctx, entries)
+}
+
+// through is an intake of h whose store is f.
+func (h *house) through(f *flaky) *sigsync.Intake {
+	f.Engine = h.engine
+	intake := sigsync.NewIntake(sigsync.Options{Keeper: f, Codes: sigsync.NewLinks(sigsync.LinksOptions{Keeper: f})})
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { _ = intake.Run(ctx) })
-	defer running.Wait()
-	defer cancel()
-	put := func() ([]callsign.Status, error) {
-		return intake.Put(t.Context(), []callsign.Change{{Tenant: "ours", Source: "im", ID: "e", Network: "im", Account: "a", Text: "hi " + code, Stamp: callsign.Stamp{Version: 1}}})
+	h.t.Cleanup(func() {
+		cancel()
+		running.Wait()
+	})
+	return intake
+}
+
+// A node that ends in between is a store that fails in between: the source must not be told, now or when it resumes, that its event is durable.
+func TestACodeThatTheStoreCouldNotLookAtComesAgain(t *testing.T) {
+	for sentence, f := range map[string]flaky{
+		"nobody can say who waits":           {expected: 1},
+		"the code can't be looked at":        {shown: 1},
+		"it is linked, the text is not kept": {kept: 1},
+	} {
+		h := newHouse(t)
+		code := h.ask(anna, "a", callsign.BySignature)
+		intake := h.through(&f)
+		now := time.Now()
+		put := func() ([]callsign.Status, error) {
+			return intake.Put(t.Context(), []callsign.Change{{
+				Tenant: "ours", Source: "im", ID: "e", Seq: 1, Network: "im", Account: "a", Text: "hi " + code, Stamp: callsign.TimedStamp(now), At: now, Received: true,
+			}})
+		}
+		if _, err := put(); !errors.Is(err, callsign.ErrUnavailable) {
+			t.Errorf("%s: acknowledged: %v", sentence, err)
+		}
+		if seq, err := h.engine.Cursor(t.Context(), "ours", "im"); seq != 0 || err != nil {
+			t.Errorf("%s: the source would resume after %d, %v", sentence, seq, err)
+		}
+		if got, err := put(); err != nil || got[0] != callsign.Stored {
+			t.Errorf("%s: sent again: %v, %v", sentence, got, err)
+		}
+		h.shows(sentence, anna, "hi")
 	}
-	if _, err := put(); !errors.Is(err, callsign.ErrUnavailable) {
-		t.Errorf("acknowledged: %v", err)
+}
+
+func TestACodeThatNobodyWaitsForHoldsUpNoCommit(t *testing.T) {
+	for sentence, c := range map[string]struct {
+		accounts    int
+		asks, looks int
+	}{
+		"one question for a thousand accounts":                         {accounts: 1000, asks: 1, looks: 1},
+		"an account that guesses is heard until its tries are used up": {accounts: 1, asks: 1, looks: callsign.MaxTries + 1},
+	} {
+		h := newHouse(t)
+		h.ask(anna, "0", callsign.BySignature)
+		f := &flaky{}
+		intake := h.through(f)
+		var changes []callsign.Change
+		for i := range 1000 {
+			changes = append(changes, callsign.Change{
+				Tenant: "ours", Source: "im", ID: "e", Network: "im", Account: strconv.Itoa(i % c.accounts), Text: fmt.Sprintf("CS-WRNG-%04d", i),
+				Stamp: callsign.Stamp{Version: int64(i)},
+			})
+		}
+		got, err := intake.Put(t.Context(), changes)
+		if err != nil || slices.ContainsFunc(got, func(s callsign.Status) bool { return s != callsign.Unlinked }) {
+			t.Errorf("%s: %v, %v", sentence, got, err)
+		}
+		if f.asks != c.asks || f.looks != c.looks {
+			t.Errorf("%s: %d questions and %d looks, want %d and %d", sentence, f.asks, f.looks, c.asks, c.looks)
+		}
+		if _, err := intake.Put(t.Context(), []callsign.Change{{Tenant: "ours", Source: "im", ID: "e", Network: "im", Account: "a", Text: "no code", Stamp: callsign.Stamp{Version: 1}}}); err != nil {
+			t.Fatal(err)
+		}
+		if f.asks != c.asks {
+			t.Errorf("%s: a text without a code is asked about", sentence)
+		}
 	}
-	if got, err := put(); err != nil || got[0] != callsign.Stored {
-		t.Errorf("sent again: %v, %v", got, err)
-	}
-	h.shows("after that", anna, "hi")
 }
 
 func TestCodesDiffer(t *testing.T) {
