@@ -2,6 +2,7 @@ package callsign
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -50,7 +51,7 @@ func (r Reviewable) Place() string {
 // ParsePlace reads what Place gives: at is in microseconds since 1970. An empty one is before all.
 func ParsePlace(place string) (at int64, network, account string, err error) {
 	if place == "" {
-		return 0, "", "", nil
+		return math.MinInt64, "", "", nil // what was said before 1970 stands before 0
 	}
 	before, rest, _ := strings.Cut(place, "/")
 	network, account, ok := strings.Cut(rest, "/")

@@ -141,6 +141,11 @@ func reviewPages(t *testing.T, e Engine) {
 		}
 	}
 	keep(t, e, entries...)
+	put(t, e, ours, anna+5, [2]string{"qq", "old"})
+	old := judged(said("qq", "old", " said before 1970", callsign.Stamp{Version: 1}), callsign.Held)
+	old.At = time.Unix(-86400, 0)
+	keep(t, e, old)
+	want = append(want, old.Text)
 	slices.Sort(want) // by time, network and account
 	var got []string
 	for page := (callsign.Page{Limit: 3}); ; {
