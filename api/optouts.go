@@ -18,6 +18,9 @@ type OptOutRows interface {
 	OptOutsOf(ctx context.Context, caller callsign.MSISDN) ([]callsign.OptOut, error)
 }
 
+// optOutPage is how many opt-outs are read at once: most may be other tenants', so a short page of the tenant's own would cost many reads.
+const optOutPage = 1000
+
 // Consents has the proof that a number's holder asked for what they write to be shown.
 type Consents interface {
 	Consent(context.Context, callsign.Scope, callsign.MSISDN) (callsign.Consent, error)
@@ -73,7 +76,7 @@ func (s *Server) listOptOuts(ctx context.Context, scope callsign.Scope, in *stru
 	}
 	var own []callsign.OptOut
 	for len(own) < in.Limit {
-		page, err := s.o.OptOutRows.OptOuts(ctx, after, in.Limit)
+		page, err := s.o.OptOutRows.OptOuts(ctx, after, optOutPage)
 		if err != nil {
 			return nil, err
 		}
@@ -82,7 +85,7 @@ func (s *Server) listOptOuts(ctx context.Context, scope callsign.Scope, in *stru
 				own = append(own, o)
 			}
 		}
-		if len(page) < in.Limit {
+		if len(page) < optOutPage {
 			break
 		}
 		after = page[len(page)-1]

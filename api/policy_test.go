@@ -22,6 +22,7 @@ type sayings struct {
 	tenant   *callsign.TenantPolicy
 	optOuts  []callsign.OptOut
 	consents map[callsign.MSISDN]callsign.Consent
+	pages    int // of opt-outs that were read
 }
 
 func newSayings(m *memory) *sayings {
@@ -110,6 +111,7 @@ func (s *sayings) OptInAll(context.Context, callsign.MSISDN) (bool, error) {
 }
 
 func (s *sayings) OptOuts(_ context.Context, after callsign.OptOut, limit int) (out []callsign.OptOut, _ error) {
+	s.pages++
 	for _, o := range s.optOuts {
 		if cmp.Or(cmp.Compare(o.Caller, after.Caller), cmp.Compare(o.Callee, after.Callee)) > 0 && len(out) < limit {
 			out = append(out, o)
@@ -138,6 +140,23 @@ func (s *sayings) Consent(_ context.Context, _ callsign.Scope, m callsign.MSISDN
 func (s *sayings) PutConsent(_ context.Context, c callsign.Consent) error {
 	s.consents[c.MSISDN] = c
 	return nil
+}
+
+func TestAShortPageOfOptOutsReadsOthersInLongOnes(t *testing.T) {
+	var of *sayings
+	s := serve(t, func(o *Options) { of = o.Policies.(*sayings) })
+	operator := s.memory.key(callsign.Scope{Role: callsign.RoleOperator})
+	for i := range callsign.MSISDN(2500) {
+		of.optOuts = append(of.optOuts, callsign.OptOut{Tenant: "other", Caller: 8613800000000 + i, At: time.Unix(1, 0)})
+	}
+	of.optOuts = append(of.optOuts, callsign.OptOut{Tenant: callsign.DefaultTenant, Caller: 8613900000002, At: time.Unix(1, 0), Origin: "sms"})
+	a := s.do(t, operator, "GET", "/v1/opt-outs?limit=1", "")
+	if a.status != 200 || !strings.Contains(string(a.raw), `"next":"8613900000002/0"`) {
+		t.Errorf("got %d %s", a.status, a.raw)
+	}
+	if of.pages != 3 {
+		t.Errorf("the store was asked %d times, want 3", of.pages)
+	}
 }
 
 func TestWhoSaysWhatIsShown(t *testing.T) {
