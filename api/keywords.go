@@ -15,7 +15,7 @@ import (
 // OptOuts is what Keywords ask: each is committed when it returns, and tells whether it changed anything.
 type OptOuts interface {
 	OptOut(context.Context, callsign.OptOut) (changed bool, err error)
-	OptIn(ctx context.Context, caller, callee callsign.MSISDN) (changed bool, err error)
+	OptIn(context.Context, callsign.OptOut) (changed bool, err error)
 	OptInAll(ctx context.Context, caller callsign.MSISDN) (changed bool, err error)
 }
 

@@ -21,7 +21,7 @@ func (o *optOuts) OptOut(_ context.Context, x callsign.OptOut) (bool, error) {
 	return changed, o.down
 }
 
-func (o *optOuts) OptIn(context.Context, callsign.MSISDN, callsign.MSISDN) (bool, error) {
+func (o *optOuts) OptIn(context.Context, callsign.OptOut) (bool, error) {
 	return false, errors.New("a handset has said of one callee alone")
 }
 

@@ -133,7 +133,10 @@ func (s *Server) deleteOptOut(ctx context.Context, scope callsign.Scope, in *opt
 	}
 	for _, o := range own {
 		if o.Callee.MSISDN == in.Callee.MSISDN {
-			_, err := s.o.OptOuts.OptIn(ctx, in.Caller.MSISDN, in.Callee.MSISDN)
+			deleted, err := s.o.OptOuts.OptIn(ctx, callsign.OptOut{Tenant: scope.Tenant, Caller: o.Caller.MSISDN, Callee: o.Callee.MSISDN, Origin: o.Origin})
+			if err == nil && !deleted {
+				err = newProblem(http.StatusConflict, "changed_meanwhile", "somebody else, perhaps the caller, has just said of it: read the list again, and decide again")
+			}
 			return nil, err
 		}
 	}

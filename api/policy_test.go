@@ -100,9 +100,11 @@ func (s *sayings) OptOut(_ context.Context, o callsign.OptOut) (bool, error) {
 	return true, nil
 }
 
-func (s *sayings) OptIn(_ context.Context, caller, callee callsign.MSISDN) (bool, error) {
+func (s *sayings) OptIn(_ context.Context, o callsign.OptOut) (bool, error) {
 	before := len(s.optOuts)
-	s.optOuts = slices.DeleteFunc(s.optOuts, func(x callsign.OptOut) bool { return x.Caller == caller && x.Callee == callee })
+	s.optOuts = slices.DeleteFunc(s.optOuts, func(x callsign.OptOut) bool {
+		return x.Caller == o.Caller && x.Callee == o.Callee && x.Tenant == o.Tenant && x.Origin == o.Origin
+	})
 	return len(s.optOuts) < before, nil
 }
 
@@ -156,6 +158,35 @@ func TestAShortPageOfOptOutsReadsOthersInLongOnes(t *testing.T) {
 	}
 	if of.pages != 3 {
 		t.Errorf("the store was asked %d times, want 3", of.pages)
+	}
+}
+
+// stopping is sayings of which a caller says STOP just after they were read.
+type stopping struct{ *sayings }
+
+func (s stopping) OptOutsOf(ctx context.Context, caller callsign.MSISDN) ([]callsign.OptOut, error) {
+	read, err := s.sayings.OptOutsOf(ctx, caller)
+	for i, o := range s.optOuts {
+		if o.Caller == caller {
+			s.optOuts[i].Origin = "sms"
+		}
+	}
+	return read, err
+}
+
+func TestAStopThatCameMeanwhileIsNotTakenBack(t *testing.T) {
+	var of *sayings
+	s := serve(t, func(o *Options) {
+		of = o.Policies.(*sayings)
+		o.OptOutRows = stopping{of}
+	})
+	of.optOuts = []callsign.OptOut{{Tenant: callsign.DefaultTenant, Caller: 8613800000001, At: time.Unix(1, 0), Origin: callsign.OptOutByOperator + "key"}}
+	a := s.do(t, s.memory.key(callsign.Scope{Role: callsign.RoleOperator}), "DELETE", "/v1/opt-outs/8613800000001", "")
+	if a.status != 409 || !strings.Contains(string(a.raw), "changed_meanwhile") {
+		t.Errorf("got %d %s", a.status, a.raw)
+	}
+	if len(of.optOuts) != 1 {
+		t.Error("it is gone")
 	}
 }
 

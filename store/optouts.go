@@ -19,7 +19,7 @@ const optOutPage = 1000
 // OptOutKeeper is what OptOuts asks an engine.
 type OptOutKeeper interface {
 	OptOut(context.Context, callsign.OptOut) (changed bool, err error)
-	OptIn(ctx context.Context, caller, callee callsign.MSISDN) (changed bool, err error)
+	OptIn(context.Context, callsign.OptOut) (changed bool, err error)
 	OptInAll(ctx context.Context, caller callsign.MSISDN) (changed bool, err error)
 	// OptOuts are at most limit of them beyond after, in the order of caller and callee.
 	OptOuts(ctx context.Context, after callsign.OptOut, limit int) ([]callsign.OptOut, error)
@@ -130,8 +130,8 @@ func (os *OptOuts) OptOut(ctx context.Context, o callsign.OptOut) (changed bool,
 
 // OptIn is the engine's. This node, too, sends again once the feed has told it: an opt-out that another node takes
 // meanwhile must not be undone here.
-func (os *OptOuts) OptIn(ctx context.Context, caller, callee callsign.MSISDN) (changed bool, err error) {
-	return os.o.Keeper.OptIn(ctx, caller, callee)
+func (os *OptOuts) OptIn(ctx context.Context, o callsign.OptOut) (changed bool, err error) {
+	return os.o.Keeper.OptIn(ctx, o)
 }
 
 // OptInAll is the engine's, and told as OptIn is.

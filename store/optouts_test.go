@@ -52,8 +52,8 @@ func (d *desk) OptOut(_ context.Context, o callsign.OptOut) (bool, error) {
 	return d.set(o, true)
 }
 
-func (d *desk) OptIn(_ context.Context, caller, callee callsign.MSISDN) (bool, error) {
-	return d.set(callsign.OptOut{Caller: caller, Callee: callee}, false)
+func (d *desk) OptIn(_ context.Context, o callsign.OptOut) (bool, error) {
+	return d.set(o, false)
 }
 
 func (d *desk) OptInAll(ctx context.Context, caller callsign.MSISDN) (changed bool, err error) {
@@ -209,7 +209,7 @@ func TestAnOptOutIsObeyedAtOnceAndEverywhere(t *testing.T) {
 		if changed, err := n[1].OptOut(t.Context(), callsign.OptOut{Caller: stopper}); changed || err != nil {
 			t.Error("a second one changes something", err)
 		}
-		if changed, err := n[1].OptIn(t.Context(), stopper, 0); !changed || err != nil {
+		if changed, err := n[1].OptIn(t.Context(), callsign.OptOut{Caller: stopper}); !changed || err != nil {
 			t.Error(changed, err)
 		}
 		synctest.Wait()

@@ -19,9 +19,11 @@ func (e *Engine) OptOut(ctx context.Context, o callsign.OptOut) (changed bool, e
 		o.Caller, o.Callee, o.Tenant, store.Micros(o.At), octets(o.Origin), o.PerDay, octets(callsign.OptOutByOperator))
 }
 
-// OptIn forgets what OptOut kept of the caller and callee; changed is false if there was nothing.
-func (e *Engine) OptIn(ctx context.Context, caller, callee callsign.MSISDN) (changed bool, err error) {
-	return e.opt(ctx, "opt in", caller, `DELETE FROM opt_outs WHERE caller = $1 AND callee = $2`, caller, callee)
+// OptIn forgets what OptOut kept of the caller and callee, if it is still what o's tenant and origin told: not what took its place since.
+// changed is false if there was no such thing.
+func (e *Engine) OptIn(ctx context.Context, o callsign.OptOut) (changed bool, err error) {
+	return e.opt(ctx, "opt in", o.Caller, `DELETE FROM opt_outs WHERE caller = $1 AND callee = $2 AND tenant = $3 AND origin = $4`,
+		o.Caller, o.Callee, o.Tenant, octets(o.Origin))
 }
 
 // OptInAll forgets all that OptOut kept of the caller; changed is false if there was nothing.

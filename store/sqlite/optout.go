@@ -17,9 +17,11 @@ func (e *Engine) OptOut(ctx context.Context, o callsign.OptOut) (changed bool, e
 		o.Caller, o.Callee, o.Tenant, store.Micros(o.At), o.Origin, o.PerDay, callsign.OptOutByOperator)
 }
 
-// OptIn forgets what OptOut kept of the caller and callee; changed is false if there was nothing.
-func (e *Engine) OptIn(ctx context.Context, caller, callee callsign.MSISDN) (changed bool, err error) {
-	return e.opt(ctx, "opt in", caller, `DELETE FROM opt_outs WHERE caller = ? AND callee = ?`, caller, callee)
+// OptIn forgets what OptOut kept of the caller and callee, if it is still what o's tenant and origin told: not what took its place since.
+// changed is false if there was no such thing.
+func (e *Engine) OptIn(ctx context.Context, o callsign.OptOut) (changed bool, err error) {
+	return e.opt(ctx, "opt in", o.Caller, `DELETE FROM opt_outs WHERE caller = ? AND callee = ? AND tenant = ? AND origin = ?`,
+		o.Caller, o.Callee, o.Tenant, o.Origin)
 }
 
 // OptInAll forgets all that OptOut kept of the caller; changed is false if there was nothing.

@@ -104,7 +104,7 @@ func optOuts(t *testing.T, e Engine) {
 	}
 	in := func(o callsign.OptOut, want bool) {
 		t.Helper()
-		if changed, err := e.OptIn(ctx, o.Caller, o.Callee); err != nil || changed != want {
+		if changed, err := e.OptIn(ctx, o); err != nil || changed != want {
 			t.Errorf("opt in: %v, %v, want %v", changed, err, want)
 		}
 	}
@@ -147,6 +147,7 @@ func optOuts(t *testing.T, e Engine) {
 	if got, err := e.OptOutsOf(ctx, chloe); err != nil || !slices.Equal(got, []callsign.OptOut{chloes, own}) {
 		t.Errorf("after an operator and then Chloe herself said it: %v, %v, want hers, which no operator of another tenant takes back", got, err)
 	}
+	in(operators, false) // what its tenant read, before Chloe said it herself
 	in(own, true)
 	for _, want := range []callsign.MSISDN{chloe, anna, ben, anna, anna, chloe, chloe, chloe} {
 		if got := next(t, "a change", heard); got != (told{want, 0}) {

@@ -46,7 +46,7 @@ type Engine interface {
 	Erase(context.Context, callsign.Scope, callsign.MSISDN) (calls int64, err error)
 
 	OptOut(context.Context, callsign.OptOut) (changed bool, err error)
-	OptIn(ctx context.Context, caller, callee callsign.MSISDN) (changed bool, err error)
+	OptIn(context.Context, callsign.OptOut) (changed bool, err error)
 	OptInAll(ctx context.Context, caller callsign.MSISDN) (changed bool, err error)
 	OptOuts(ctx context.Context, after callsign.OptOut, limit int) ([]callsign.OptOut, error)
 	OptOutsOf(ctx context.Context, caller callsign.MSISDN) ([]callsign.OptOut, error)
