@@ -29,8 +29,9 @@ type Options struct {
 
 	// Result is told what became of each event, in order; nil: nobody is. It must not block for long.
 	Result func(Result)
-	// Resync is asked to push snapshots: of an account, or of all that have a text if it is empty. nil: nobody is. It must not
-	// block for long either.
+	// Resync is asked to push snapshots: of an account, or of all that have a text if it is empty; of all also by the client itself, when
+	// the server's store was restored from before what it acknowledged, which is in no outbox any more. nil: nobody is. It must not block
+	// for long either.
 	Resync func(ctx context.Context, account string)
 	Log    *slog.Logger // nil: nothing is logged
 }
@@ -143,6 +144,10 @@ func (c *Client) session(ctx context.Context) (began bool, err error) {
 	}
 	if hello.Op != "hello" {
 		return false, fmt.Errorf("the server began with %q, not hello", hello.Op)
+	}
+	if c.o.Outbox.behind(hello.ResumeFrom) { // before it is resumed: a process that ends in between asks again
+		c.log.Warn("the server has lost events that it acknowledged, as after a restore; all texts are asked for", "resume_from", hello.ResumeFrom)
+		c.o.Resync(ctx, "")
 	}
 	s := &session{Client: c, conn: conn, hello: hello, credit: hello.Credit, upTo: hello.ResumeFrom, kick: make(chan struct{}, 1)}
 	if s.next, err = c.o.Outbox.resume(hello.ResumeFrom); err != nil {

@@ -253,6 +253,61 @@ func TestAResyncIsPassedOn(t *testing.T) {
 	}
 }
 
+func TestAServerThatLostWhatItAcknowledgedIsToldAllAgain(t *testing.T) {
+	for sentence, c := range map[string]struct {
+		acked, waiting int    // of the outbox's events
+		resume         int    // what the server has
+		want           string // asked for, of accounts; all: of every one
+	}{
+		"restored from a backup":            {acked: 5, resume: 3, want: "all"},
+		"from one before its first event":   {acked: 5, resume: 0, want: "all"},
+		"while some events wait":            {acked: 5, waiting: 2, resume: 4, want: "all"},
+		"it has what it acknowledged":       {acked: 5, waiting: 2, resume: 5},
+		"and one whose answer was lost":     {acked: 5, waiting: 2, resume: 6},
+		"it is ahead of an old outbox":      {acked: 5, waiting: 2, resume: 100},
+		"an outbox that knows no server":    {waiting: 2, resume: 3},
+		"one that was told of no event yet": {resume: 0},
+	} {
+		o := NewOutbox()
+		if c.acked > 0 {
+			if _, err := o.resume(0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range c.acked + c.waiting {
+			if err := o.append([]Event{{Account: "a", Text: fmt.Sprint(i)}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if c.acked > 0 {
+			if err := o.acked(int64(c.acked)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		asked := make(chan string, 2)
+		running(t, Options{
+			URL:    scripted(t, 0, strings.Replace(hello, `"resume_from":0`, fmt.Sprintf(`"resume_from":%d`, c.resume), 1), `{"op":"resync","account":"the end"}`),
+			Outbox: o,
+			Resync: func(_ context.Context, account string) {
+				if account == "" {
+					account = "all"
+				}
+				select {
+				case asked <- account:
+				default: // of a later connection
+				}
+			},
+		})
+		got := <-asked
+		if got == "the end" {
+			got = ""
+		}
+		if got != c.want {
+			t.Errorf("%s: asked for %q, want %q", sentence, got, c.want)
+		}
+	}
+}
+
 func TestOptionsThatCantWork(t *testing.T) {
 	for _, o := range []Options{{}, {URL: "callsign.test", Source: "x"}, {URL: "ws://x", Source: "x"}, {URL: "http://x"}, {URL: "http://x", Source: strings.Repeat("x", 513)}} {
 		if _, err := New(o); err == nil {

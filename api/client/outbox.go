@@ -177,8 +177,15 @@ func (o *Outbox) write(lines []byte, durable bool) error {
 	return nil
 }
 
+// behind tells whether a server that has all to upTo has lost events that were acknowledged, and are gone from here.
+func (o *Outbox) behind(upTo int64) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.known && upTo+1 < o.first
+}
+
 // resume says from which event to send on to a server that has all to upTo. A new outbox, and one that doesn't fit the server, as
-// after one of them was restored from a backup, is numbered behind the server's events: some may come twice, none is lost.
+// after one of them was restored from a backup, is numbered behind the server's events: some may come twice, and none that is still here is lost.
 func (o *Outbox) resume(upTo int64) (next int64, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -50,6 +50,7 @@ func TestAnOutboxAgainstAModel(t *testing.T) {
 				t.Fatal(err)
 			}
 		case 5: // a new connection, to a server that has some more than was acknowledged, or was restored
+			acked := server
 			if n := rand.IntN(len(want) + 1); o.known && rand.IntN(5) > 0 {
 				server += int64(n)
 				want = want[n:]
@@ -57,6 +58,9 @@ func TestAnOutboxAgainstAModel(t *testing.T) {
 				server = max(0, server-1-int64(rand.IntN(10)))
 			} else {
 				server += int64(len(want)) + 1 + int64(rand.IntN(10))
+			}
+			if lost := o.known && server < acked; o.behind(server) != lost {
+				t.Fatalf("step %d: a server that has all to %d has lost some: %v, want %v: %d were acknowledged", step, server, !lost, lost, acked)
 			}
 			next, err := o.resume(server)
 			if err != nil || next != server+1 || o.first != next {
