@@ -15,7 +15,7 @@ import (
 type Config struct {
 	At               string         `yaml:"at" doc:"when a text is sent: ringing (180, or 183 where no 180 comes), invite, or answer"`
 	Until            string         `yaml:"until" doc:"after what nothing is sent any more: answer, or window (then an answered call may still get its text); window, if at is answer"`
-	Window           time.Duration  `yaml:"window" doc:"how long after its release a text may still be sent; 1s to 5m"`
+	Window           time.Duration  `yaml:"window" doc:"how long after its release a text may still be sent; 1s to 2m"`
 	No180After       time.Duration  `yaml:"no_180_after" doc:"some networks send 183 and never 180: after so long the call counts as ringing; 1s to 1m"`
 	Repeat           string         `yaml:"repeat" doc:"always; once (per caller, until the text changes); or a period such as 24h in which a caller gets the same callee's text once"`
 	CallerRanges     []string       `yaml:"caller_ranges" doc:"callers who may be sent texts: prefixes like +8613, ranges like +8613800000000-+8613899999999, or any; empty: nobody is sent anything"`
@@ -58,7 +58,7 @@ func (c *Config) Validate() error {
 		oneOf("at", c.At, "ringing", "invite", "answer"),
 		oneOf("until", c.Until, "answer", "window"),
 		oneOf("caller_identity", string(c.CallerIdentity), string(ims.Asserted), string(ims.From)),
-		within("window", c.Window, time.Second, 5*time.Minute),
+		within("window", c.Window, time.Second, 2*time.Minute), // within store.DeliverOnce, or what it used up is not given back
 		within("no_180_after", c.No180After, time.Second, time.Minute),
 		operatorErr, roamingErr, ladderErr,
 	)

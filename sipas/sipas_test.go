@@ -676,7 +676,7 @@ func TestConfigErrorsSayWhatToDo(t *testing.T) {
 	}{
 		"at":               {func(c *Config) { c.At = "never" }, "use ringing or invite or answer"},
 		"until":            {func(c *Config) { c.Until = "" }, "use answer or window"},
-		"window":           {func(c *Config) { c.Window = time.Hour }, "use 1s to 5m0s"},
+		"window":           {func(c *Config) { c.Window = time.Hour }, "use 1s to 2m0s"},
 		"repeat":           {func(c *Config) { c.Repeat = "twice" }, "use always, once, or a period"},
 		"short repeat":     {func(c *Config) { c.Repeat = "1s" }, "use always, once, or a period"},
 		"ranges":           {func(c *Config) { c.CallerRanges = []string{"+86", "0138"} }, "show.caller_ranges[1]"},
