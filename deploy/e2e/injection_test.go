@@ -98,6 +98,8 @@ func operations(t *testing.T, n *node) (ops []operation) {
 			return []any{example(name, *s.Items)}
 		case fmt.Sprint(s.Type) == "integer":
 			return 1
+		case fmt.Sprint(s.Type) == "boolean":
+			return true
 		}
 		return "x"
 	}
