@@ -38,7 +38,7 @@ func start(t *testing.T) *browser {
 	t.Helper()
 	// Debian's wrapper script reads a file of the whole system's; the flags keep it from asking anything of anybody.
 	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(peer.Program(t, "chromium", "chromium")),
-		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()), chromedp.Flag("disable-quic", true), chromedp.NoFirstRun,
+		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(profile(t)), chromedp.Flag("disable-quic", true), chromedp.NoFirstRun,
 		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
 		chromedp.Flag("lang", "en-GB"), chromedp.WindowSize(1280, 800))
 	ctx, stop := chromedp.NewExecAllocator(t.Context(), options...)
@@ -64,6 +64,19 @@ func start(t *testing.T) *browser {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// profile is a folder for one browser, whose processes write to it for a moment after it has ended.
+func profile(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "callsign-chromium-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		peer.Until(t, "the browser to leave its folder", func() bool { return os.RemoveAll(dir) == nil })
+	})
+	return dir
 }
 
 // run does what a person would, within a time that a busy machine keeps.
