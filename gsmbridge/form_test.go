@@ -120,15 +120,19 @@ func TestAReplyGoesOverALinkThatMaySubmit(t *testing.T) {
 	stop := &smpp.Message{Source: smpp.Address{TON: 1, NPI: 1, Number: "8613900000001"}, Dest: smpp.Address{Number: "10086"}, ShortMessage: []byte("STOP")}
 	for sentence, c := range map[string]struct {
 		binds   []string
-		replies []int // over each link
+		second  string // the second link's channel
+		replies []int  // over each link
 	}{
-		"over the same, if it may":         {[]string{"transceiver", "transceiver"}, []int{1, 0}},
-		"over another, if it only listens": {[]string{"receiver", "transmitter"}, []int{0, 1}},
-		"over none, if all only listen":    {[]string{"receiver", "receiver"}, []int{0, 0}},
+		"over the same, if it may":              {[]string{"transceiver", "transceiver"}, Flash, []int{1, 0}},
+		"over another, if it only listens":      {[]string{"receiver", "transmitter"}, Flash, []int{0, 1}},
+		"over none, if all only listen":         {[]string{"receiver", "receiver"}, Flash, []int{0, 0}},
+		"over no USSD gateway, for it's an SMS": {[]string{"receiver", "transmitter"}, USSD, []int{0, 0}},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			change := func(l *LinkConfig, o *Options) {
-				l.Bind = c.binds[l.Name[0]-'a']
+				if l.Bind = c.binds[l.Name[0]-'a']; l.Name == "b" {
+					l.Channel = c.second
+				}
 				o.Inbox = &inbox{reply: "You get no more texts."}
 			}
 			inGateways(t, 2, change, func(t *testing.T, _ *lab, g []*gateway) {

@@ -9,10 +9,10 @@ import (
 	"github.com/callsign-as/callsign/gsmbridge/smpp"
 )
 
-// speaks is a session that may submit, nil if there is none.
+// speaks is a session over which an SMS may be submitted, nil if there is none.
 func (b *Bridge) speaks() *smpp.Session {
 	for _, l := range b.links {
-		if s, _ := l.ready(); s != nil && l.Bind != "receiver" {
+		if s, _ := l.ready(); s != nil && l.Bind != "receiver" && l.Channel != USSD {
 			return s
 		}
 	}
